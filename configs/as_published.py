@@ -1,0 +1,29 @@
+"""The study's own comparison: raw images scrambled by its loader, hashed images intact.
+
+    python main.py --config=configs/as_published.py --workdir=runs/as_published \
+        --config.data.name=cifar10
+
+The study read interleaved pixels as planar ones for the raw training set only, and tested on real
+pictures, so its raw network learned next to nothing that the test set could use.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config():
+    """Two runs: the first trained on scrambled pictures, both tested on real ones."""
+    config = default.get_config()
+    config.name = "as_published"
+    config.runs = ConfigDict(
+        {
+            "scrambled": {
+                "preprocess": "raw",
+                "published": "original",
+                "data": {"scramble_train": True},
+            },
+            "phash": {"preprocess": "average_hash", "published": "phash"},
+        }
+    )
+    return config

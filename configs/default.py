@@ -1,0 +1,92 @@
+"""Every field there is, with what it means. Other configs import this one and override.
+
+    python main.py --config=configs/default.py --workdir=/tmp/default
+
+trains one network on the embedded pictures, raw.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The study's raw network on the embedded pictures."""
+    config = ConfigDict()
+
+    # Name of the run, in logs and tables.
+    config.name = "default"
+    # Named runs that are compared: name -> the fields it overrides. Empty: one run, this config.
+    config.runs = ConfigDict()
+    # Train only these of the named runs. Empty: all of them.
+    config.only = ()
+    # Column of the study's tables to print beside the run: original, phash or none.
+    config.published = "none"
+
+    # How a uint8 image becomes the network's input: raw or average_hash.
+    config.preprocess = "raw"
+    # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
+    config.loss = "softmax_cross_entropy"
+    # Test sets, each distorted before preprocessing: clean, contrast_200, contrast_300.
+    config.test_sets = ("clean", "contrast_200")
+    # Images in a test batch.
+    config.test_batch_size = 500
+
+    config.data = data = ConfigDict()
+    # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).
+    data.name = "synthetic"
+    # Class names to keep, in the order of their labels. Empty: all classes of the source.
+    data.classes = ("cat", "dog")
+    # How often the training split is repeated; the study's 20,000 images were 10,000 twice.
+    data.train_repeats = 1
+    # Scramble the training images as the study's loader did (STUDY's HWC bytes read as CHW).
+    data.scramble_train = False
+    # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
+    data.dir = ""
+    # file: an .npz, or a folder with <split>/<class>/*.png or *.jpg.
+    data.path = ""
+    # synthetic, and file with a folder: side of the square images, pixels.
+    data.image_size = 32
+    # synthetic: images in the training and the test split, and the seed they are drawn from.
+    data.train_size = 10_000
+    data.test_size = 2_000
+    data.seed = 0
+
+    config.model = model = ConfigDict()
+    # Conv layers, each with max-pool 2; channels and side of the square kernel in pixels.
+    model.conv_layers = 3
+    model.conv_features = 64
+    model.kernel_size = 5
+    # Sizes of the hidden dense layers.
+    model.dense_features = (256, 128)
+    # Size of the logits. 0: one per class. The study's head had 10 for 2 classes.
+    model.num_outputs = 0
+    # relu, elu or tanh.
+    model.activation = "relu"
+    # lecun_normal, truncated_normal (with kernel_stddev), he_normal or glorot_uniform.
+    model.kernel_init = "lecun_normal"
+    model.kernel_stddev = 0.1
+    model.bias_init = 0.1
+    # Batch norm after the convolution of which layers: none, first or all.
+    model.batch_norm = "none"
+
+    config.optimizer = optimizer = ConfigDict()
+    # adam, sgd or adagrad.
+    optimizer.name = "adam"
+    optimizer.learning_rate = 1e-4
+
+    config.train = train = ConfigDict()
+    train.num_steps = 10_000
+    train.batch_size = 64
+    # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
+    train.num_seeds = 1
+    train.seed = 0
+    # Steps between two log lines, and between two checkpoints (a multiple of log_every).
+    train.log_every = 100
+    train.checkpoint_every = 1_000
+    # Newest checkpoints kept; the one with the lowest loss is kept besides.
+    train.keep_checkpoints = 2
+    # scan (the steps between two logs are one program), dispatch (one by one) or auto.
+    train.loop = "auto"
+    # Virtual devices the CPU is split into. 0: one per core. Without effect on an accelerator.
+    train.cpu_devices = 0
+
+    return config

@@ -1,0 +1,107 @@
+"""Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and stepped over."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from orbax.checkpoint import v1 as ocp
+
+_policies = ocp.training.preservation_policies
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint folder holds checkpoints, none of which can be read."""
+
+
+def open_checkpoints(directory: Path, *, keep_last: int) -> ocp.training.Checkpointer:
+    """Opens (or makes) a folder of checkpoints, one per saved step.
+
+    Args:
+        directory: where the checkpoints live.
+        keep_last: how many of the newest to keep; the one with the lowest loss is kept besides.
+    """
+    return ocp.training.Checkpointer(
+        Path(directory).absolute(),
+        save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+        preservation_policy=_policies.AnyPreservationPolicy(
+            [
+                _policies.LatestN(keep_last),
+                _policies.BestN(n=1, get_metric_fn=lambda metrics: -metrics["loss"]),
+            ]
+        ),
+        cleanup_tmp_directories=True,
+    )
+
+
+def digest(state: Any) -> str:
+    """SHA-256 over the bytes, shapes, dtypes and paths of all arrays of a pytree."""
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        array = np.asarray(leaf)
+        header = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}"
+        sha.update(header.encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
+
+
+def save(checkpoints: ocp.training.Checkpointer, step: int, state: Any, *, loss: float) -> None:
+    """Starts writing ``state`` as step ``step``; returns before it is on disk.
+
+    Args:
+        checkpoints: an open folder.
+        step: steps trained so far.
+        state: a pytree of arrays.
+        loss: mean training loss, the measure for the best checkpoint.
+    """
+    # Orbax does not notice a flipped bit in an array, so the digest goes along.
+    checkpoints.save_async(
+        step,
+        state,
+        overwrite=True,
+        metrics={"loss": loss},
+        custom_metadata={"sha256": digest(state)},
+    )
+
+
+def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) -> Any | None:
+    """The newest checkpoint that can be read, or None where there is none at all.
+
+    Damaged ones (unreadable, or not the bytes that were saved) are reported and deleted, so that
+    training on from an older one can write them again.
+
+    Args:
+        checkpoints: an open folder.
+        abstract_state: pytree of ``jax.ShapeDtypeStruct`` with shardings, as saved.
+
+    Raises:
+        CheckpointError: there are checkpoints, but every one is damaged.
+    """
+    found = sorted(checkpoints.checkpoints, key=lambda c: c.step, reverse=True)
+    damaged = []
+    for info in found:
+        try:
+            state = checkpoints.load(info.step, abstract_state)
+            saved = (checkpoints.metadata(info.step).custom_metadata or {}).get("sha256")
+            if digest(state) != saved:
+                raise ValueError("its arrays are not the ones that were saved")
+        except Exception as error:  # Orbax raises many kinds for a damaged file.
+            logging.warning(
+                "checkpoint of step %d in %s is damaged and is passed over: %s",
+                info.step,
+                checkpoints.directory,
+                str(error).split("\n")[0],
+            )
+            damaged.append(info.step)
+            continue
+        for step in damaged:
+            checkpoints.delete(step)
+        return state
+    if damaged:
+        raise CheckpointError(
+            f"all {len(damaged)} checkpoints in {checkpoints.directory} are damaged (steps "
+            f"{sorted(damaged)}): move the folder away to train from the start"
+        )
+    return None

@@ -1,0 +1,13 @@
+"""Looking a configured name up in a table of choices."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+Choice = TypeVar("Choice")
+
+
+def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:
+    """``table[name]``, or a ValueError that names the config field and the valid choices."""
+    if name not in table:
+        raise ValueError(f"unknown {field} {name!r}; choose one of {', '.join(table)}")
+    return table[name]

@@ -1,0 +1,125 @@
+"""One interface for every image source: uint8 NHWC arrays, int32 labels and one name per image."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Labelled images of one split.
+
+    Attributes:
+        images: uint8 ``[N, H, W, 3]``, RGB, 0 to 255.
+        labels: int32 ``[N]``, indices into ``Dataset.class_names``.
+        ids: str ``[N]``, a stable name per image within its source.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A training and a test split over the same classes."""
+
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+
+def validate(dataset: Dataset) -> Dataset:
+    """Returns ``dataset`` unchanged, or raises ValueError naming the first thing wrong with it."""
+    for name in ("train", "test"):
+        split = getattr(dataset, name)
+        images, labels = split.images, split.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+            raise ValueError(
+                f"{name} images must be uint8 [N, H, W, 3], got {images.dtype} {list(images.shape)}"
+            )
+        if labels.shape != (len(images),) or split.ids.shape != (len(images),):
+            raise ValueError(
+                f"{name} has {len(images)} images, but labels of shape {list(labels.shape)} "
+                f"and ids of shape {list(split.ids.shape)}"
+            )
+        outside = sorted(set(np.unique(labels)) - set(range(len(dataset.class_names))))
+        if outside:
+            raise ValueError(
+                f"{name} labels {[int(i) for i in outside]} lie outside the "
+                f"{len(dataset.class_names)} classes {dataset.class_names}"
+            )
+        counts = np.bincount(labels, minlength=len(dataset.class_names))
+        empty = [c for c, count in zip(dataset.class_names, counts, strict=True) if not count]
+        if empty:
+            raise ValueError(f"{name} has no image of class {', '.join(empty)}")
+    if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
+        raise ValueError(
+            f"train images are {list(dataset.train.images.shape[1:])}, "
+            f"test images {list(dataset.test.images.shape[1:])}: they must have one size"
+        )
+    return dataset
+
+
+def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
+    """Keeps the named classes, relabelled in the order given; the order of images stays.
+
+    Raises:
+        ValueError: a name is unknown or given twice; the message lists the valid ones.
+    """
+    unknown = [name for name in class_names if name not in dataset.class_names]
+    if unknown or len(set(class_names)) != len(class_names):
+        raise ValueError(
+            f"unknown or repeated classes {unknown or class_names}; "
+            f"this source has {', '.join(dataset.class_names)}"
+        )
+    new_label = np.full(len(dataset.class_names), -1, np.int32)
+    for new, name in enumerate(class_names):
+        new_label[dataset.class_names.index(name)] = new
+
+    def keep(split: Split) -> Split:
+        labels = new_label[split.labels]
+        kept = labels >= 0
+        return Split(split.images[kept], labels[kept], split.ids[kept])
+
+    return Dataset(keep(dataset.train), keep(dataset.test), tuple(class_names))
+
+
+def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
+    """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice.
+
+    Raises:
+        ValueError: ``repeats`` is below 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"data.train_repeats must be 1 or more, got {repeats}")
+    train = dataset.train
+    repeated = Split(
+        np.tile(train.images, (repeats, 1, 1, 1)),
+        np.tile(train.labels, repeats),
+        np.tile(train.ids, repeats),
+    )
+    return dataclasses.replace(dataset, train=repeated)
+
+
+def scramble(images: np.ndarray) -> np.ndarray:
+    """The study's loading mistake: interleaved HWC bytes read as if they were planar CHW.
+
+    Args:
+        images: uint8 ``[N, H, W, 3]``.
+
+    Returns:
+        uint8 ``[N, H, W, 3]`` with the same bytes in other places: each colour plane of the
+        result holds a third of the picture's rows, squeezed, all three colours side by side.
+    """
+    n, h, w, c = images.shape
+    return np.ascontiguousarray(images.reshape(n, c, h, w).transpose(0, 2, 3, 1))
+
+
+def scramble_train(dataset: Dataset) -> Dataset:
+    """Scrambles the training images and leaves the test images as they are, as the study did."""
+    train = dataclasses.replace(dataset.train, images=scramble(dataset.train.images))
+    return dataclasses.replace(dataset, train=train)

@@ -1,0 +1,74 @@
+"""From the data fields of a config to the arrays that training and evaluation see."""
+
+from collections.abc import Callable
+
+import ml_collections
+import numpy as np
+from absl import logging
+
+from phash_jax.choices import choose
+from phash_jax.data.dataset import (
+    Dataset,
+    Split,
+    repeat_train,
+    scramble_train,
+    select_classes,
+    validate,
+)
+
+
+def _load_synthetic(data: ml_collections.ConfigDict) -> Dataset:
+    from phash_jax.data import synthetic
+
+    def split(name: str, num_images: int) -> Split:
+        images, labels = synthetic.generate(
+            seed=data.seed, split=name, num_images=num_images, image_size=data.image_size
+        )
+        return Split(images, labels, np.array([f"{name}_{i:05d}" for i in range(num_images)]))
+
+    return Dataset(
+        split("train", data.train_size), split("test", data.test_size), synthetic.CLASS_NAMES
+    )
+
+
+def _load_cifar10(data: ml_collections.ConfigDict) -> Dataset:
+    from phash_jax.data import cifar10
+
+    return cifar10.load(data_dir=data.dir)
+
+
+def _load_file(data: ml_collections.ConfigDict) -> Dataset:
+    from phash_jax.data import files
+
+    return files.load(path=data.path, image_size=data.image_size, class_names=())
+
+
+SOURCES: dict[str, Callable[[ml_collections.ConfigDict], Dataset]] = {
+    "synthetic": _load_synthetic,
+    "cifar10": _load_cifar10,
+    "file": _load_file,
+}
+
+
+def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
+    """The dataset that ``config.data`` describes: source, classes, scrambling, repetition.
+
+    Raises:
+        ValueError: an unknown source or class, or images and labels that do not fit each other.
+        FileNotFoundError: the source's files are missing; the message says which would do.
+    """
+    dataset = choose(SOURCES, data.name, "data.name")(data)
+    if data.classes:
+        dataset = select_classes(dataset, tuple(data.classes))
+    validate(dataset)
+    if data.scramble_train:
+        dataset = scramble_train(dataset)
+    dataset = repeat_train(dataset, data.train_repeats)
+    logging.info(
+        "%s: %d training and %d test images of %s",
+        data.name,
+        len(dataset.train),
+        len(dataset.test),
+        ", ".join(dataset.class_names),
+    )
+    return dataset

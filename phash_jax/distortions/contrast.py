@@ -1,0 +1,26 @@
+"""Raised contrast, the study's distortion of the test set."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+
+def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, "h w c"]:
+    """Moves every value away from 128 (towards it below level 0), clipped to 0..255.
+
+    ``factor = 259 (level + 255) / (255 (259 - level))``; ``value = 128 + factor (value - 128)``,
+    rounded to the nearest integer. Level 0 is the identity, 200 gives factor 7.83; above 259 the
+    factor is negative and the picture inverted (the study's code ran 300, its text says 200).
+
+    Args:
+        image: one uint8 image, 0 to 255, any size.
+        level: contrast level, -255 or more, not 259.
+
+    Raises:
+        ValueError: ``level`` is 259, where the factor is infinite, or below -255.
+    """
+    if level == 259 or level < -255:
+        raise ValueError(f"a contrast level must be -255 or more and not 259, got {level}")
+    factor = 259 * (level + 255) / (255 * (259 - level))
+    values = np.clip(np.rint(128 + factor * (np.arange(256) - 128)), 0, 255).astype(np.uint8)
+    return jnp.asarray(values)[image]

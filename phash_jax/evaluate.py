@@ -1,0 +1,102 @@
+"""Predictions of trained networks on a test set, clean or distorted."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from phash_jax.choices import choose
+from phash_jax.data.dataset import Dataset, Split
+from phash_jax.distortions import TEST_SETS
+from phash_jax.model import ConvNet, make_model
+from phash_jax.placement import BATCH, SEED, Placement, over_seeds, split_groups
+from phash_jax.preprocess import PREPROCESS, Preprocess
+
+
+def make_predict(
+    model: ConvNet, preprocess: Preprocess, distort: Callable, placement: Placement
+) -> Callable:
+    """Returns a jitted ``(group, images) -> labels`` for a group of seeds.
+
+    Distortion, preprocessing and network are one program: ``images`` are uint8 ``[N, H, W, 3]``,
+    the answer is int32 ``[seeds, N]``, the index of the largest logit.
+    """
+
+    def predict(state, images):
+        inputs = jax.vmap(lambda image: preprocess(distort(image)))(images)
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        logits = model.apply(variables, inputs, train=False)
+        return jnp.argmax(logits, -1).astype(jnp.int32)
+
+    return jax.jit(
+        over_seeds(
+            predict,
+            placement,
+            shared_specs=(PartitionSpec(BATCH),),
+            out_specs=PartitionSpec(SEED, BATCH),
+        )
+    )
+
+
+def predict_split(
+    predict: Callable, state, split: Split, placement: Placement, *, batch_size: int
+) -> np.ndarray:
+    """Predicted labels of every image of ``split`` for every seed.
+
+    Args:
+        predict: from ``make_predict``.
+        state: TrainState stacked over seeds.
+        split: the images; the last batch is padded and the padding's answers dropped.
+        placement: the layout ``state`` was trained with.
+        batch_size: images in a batch, rounded up to a multiple of the batch shards.
+
+    Returns:
+        int32 ``[seeds, N]``.
+    """
+    shards = placement.mesh.shape[BATCH]
+    batch_size = math.ceil(min(batch_size, len(split)) / shards) * shards
+    groups = split_groups(state, placement)
+    predicted = []
+    for start in range(0, len(split), batch_size):
+        images = split.images[start : start + batch_size]
+        kept = len(images)
+        images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
+        images = jax.device_put(images, placement.sharding(BATCH))
+        labels = [np.asarray(predict(group, images)) for group in groups]
+        predicted.append(np.concatenate(labels)[:, :kept])
+    return np.concatenate(predicted, 1)
+
+
+def evaluate(
+    config: ml_collections.ConfigDict, state, dataset: Dataset, placement: Placement
+) -> dict[str, list[int]]:
+    """Tests trained networks on the test sets of a config.
+
+    Args:
+        config: the whole config the networks were trained with.
+        state: TrainState stacked over seeds.
+        dataset: its test split is used.
+        placement: the layout the networks were trained with.
+
+    Returns:
+        For each of ``config.test_sets`` the number of images that each seed got right.
+
+    Raises:
+        ValueError: an unknown test set.
+    """
+    model = make_model(
+        config.model, num_classes=len(dataset.class_names), chunked_gradient=False
+    )
+    preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
+    correct = {}
+    for name in config.test_sets:
+        predict = make_predict(model, preprocess, choose(TEST_SETS, name, "test_sets"), placement)
+        predicted = predict_split(
+            predict, state, dataset.test, placement, batch_size=config.test_batch_size
+        )
+        correct[name] = (predicted == dataset.test.labels).sum(1).tolist()
+    return correct

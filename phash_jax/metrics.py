@@ -1,0 +1,79 @@
+"""What a run writes while it trains: metrics.jsonl and TensorBoard events."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader finds the old file or the new one, never half of one."""
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("w") as file:
+        json.dump(value, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl; a last line cut by a crash is left out.
+
+    Raises:
+        ValueError: a line before the last is not JSON.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
+    return records
+
+
+class MetricsLog:
+    """Appends one record per logged step to metrics.jsonl and to TensorBoard events.
+
+    Opening drops what lies after ``step``: a resumed run writes those records again.
+    """
+
+    def __init__(self, directory: Path, *, step: int):
+        self._path = directory / "metrics.jsonl"
+        self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
+        temporary = self._path.with_name(self._path.name + ".partial")
+        temporary.write_text("".join(json.dumps(r) + "\n" for r in self.records))
+        temporary.replace(self._path)
+        self._file = self._path.open("a")
+        self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1)
+
+    def write(self, record: dict[str, Any], seeds: list[int]) -> None:
+        """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed."""
+        self.records.append(record)
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        for name, values in record.items():
+            if isinstance(values, list):
+                for seed, value in zip(seeds, values, strict=True):
+                    self._events.add_scalar(f"{name}/seed_{seed}", value, record["step"])
+
+    def histograms(self, arrays: dict[str, np.ndarray], step: int) -> None:
+        """Writes one TensorBoard histogram per named array."""
+        for name, array in arrays.items():
+            self._events.add_histogram(name, array, step)
+
+    def close(self) -> None:
+        """Flushes and closes both files."""
+        self._file.close()
+        self._events.close()

@@ -1,0 +1,314 @@
+"""Training: many seeds of one configuration, images resident on the devices.
+
+Read from the top: the state of one seed, one step of it, the steps between two logs, and ``train``,
+which reads the config and runs them, logging, checkpointing and resuming.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+from flax import struct
+from jax import lax
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Int, Int32, PyTree, UInt8
+from tqdm import tqdm
+
+from phash_jax import checkpoint
+from phash_jax.choices import choose
+from phash_jax.data.dataset import Split
+from phash_jax.losses import LOSSES, Loss
+from phash_jax.metrics import MetricsLog
+from phash_jax.model import ConvNet, make_model
+from phash_jax.placement import (
+    BATCH,
+    SEED,
+    Placement,
+    join_groups,
+    over_seeds,
+    place,
+    split_groups,
+)
+from phash_jax.preprocess import PREPROCESS, Preprocess
+
+OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "sgd": optax.sgd,
+    "adagrad": optax.adagrad,
+}
+
+_INIT_KEY, _BATCH_KEY = 0, 1
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss or a gradient stopped being finite."""
+
+
+@struct.dataclass
+class TrainState:
+    """One seed's training state, or several seeds' stacked on a leading axis.
+
+    Attributes:
+        seed: int32 scalar; with ``step`` it gives every random key, so nothing else is needed to
+            resume.
+        step: int32 scalar, updates made so far.
+        params: parameters of the network, float32.
+        batch_stats: running statistics of batch norm, empty without it.
+        opt_state: state of the optimizer.
+    """
+
+    seed: Int32[Array, ""]
+    step: Int32[Array, ""]
+    params: PyTree
+    batch_stats: PyTree
+    opt_state: PyTree
+
+
+def make_init(
+    model: ConvNet, optimizer: optax.GradientTransformation, *, image_shape: tuple[int, int, int]
+) -> Callable[[Int32[Array, " seeds"]], TrainState]:
+    """Returns a jitted function from int32 seeds ``[S]`` to their stacked start states."""
+
+    def init(seed: Int32[Array, ""]) -> TrainState:
+        key = jax.random.fold_in(jax.random.key(seed), _INIT_KEY)
+        variables = model.init(key, jnp.zeros((1, *image_shape)), train=False)
+        params = variables["params"]
+        return TrainState(
+            seed=seed,
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            batch_stats=variables.get("batch_stats", {}),
+            opt_state=optimizer.init(params),
+        )
+
+    return jax.jit(jax.vmap(init))
+
+
+def make_train_step(
+    model: ConvNet,
+    optimizer: optax.GradientTransformation,
+    loss_fn: Loss,
+    preprocess: Preprocess,
+    *,
+    batch_size: int,
+) -> Callable:
+    """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
+
+    The function runs inside a mesh axis ``batch``: every shard draws the same ``batch_size``
+    indices (with replacement), takes its share, and the gradients are averaged. Metrics are
+    float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
+    """
+
+    def train_step(
+        state: TrainState, images: UInt8[Array, "n h w c"], labels: Int[Array, " n"]
+    ) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(jax.random.key(state.seed), _BATCH_KEY)
+        indices = jax.random.randint(
+            jax.random.fold_in(key, state.step), (batch_size,), 0, images.shape[0]
+        )
+        share = batch_size // lax.axis_size(BATCH)
+        indices = lax.dynamic_slice_in_dim(indices, lax.axis_index(BATCH) * share, share)
+        inputs, targets = jax.vmap(preprocess)(images[indices]), labels[indices]
+
+        def loss_of(params):
+            logits, updated = model.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                inputs,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            accuracy = jnp.mean(jnp.argmax(logits, -1) == targets)
+            return loss_fn(logits, targets).mean(), (accuracy, updated.get("batch_stats", {}))
+
+        (loss, (accuracy, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(
+            state.params
+        )
+        loss, accuracy, grads = lax.pmean((loss, accuracy, grads), BATCH)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        state = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        return state, {
+            "loss": loss,
+            "accuracy": accuracy,
+            "grad_norm": optax.global_norm(grads),
+        }
+
+    return train_step
+
+
+def make_train_interval(train_step: Callable, placement: Placement) -> Callable:
+    """Returns ``(groups, images, labels, num_steps, progress) -> (groups, metrics)``.
+
+    Runs ``num_steps`` updates of every group of seeds, as one scan or dispatched one by one as the
+    placement says; ``progress(n)`` is called with the seed-steps just finished. The groups given
+    are donated. Metrics come back as NumPy float32 ``[seeds, num_steps]``.
+    """
+    specs = {
+        "shared_specs": (PartitionSpec(), PartitionSpec()),
+        "out_specs": (PartitionSpec(SEED), PartitionSpec(SEED)),
+    }
+    step_group = jax.jit(over_seeds(train_step, placement, **specs), donate_argnums=0)
+    scans: dict[int, Callable] = {}
+
+    def scan_group(num_steps: int) -> Callable:
+        if num_steps not in scans:
+
+            def many_steps(state, images, labels):
+                return lax.scan(
+                    lambda state, _: train_step(state, images, labels), state, length=num_steps
+                )
+
+            scans[num_steps] = jax.jit(over_seeds(many_steps, placement, **specs), donate_argnums=0)
+        return scans[num_steps]
+
+    def train_group(group, images, labels, num_steps, progress):
+        if placement.scan:
+            group, metrics = scan_group(num_steps)(group, images, labels)
+            metrics = jax.tree.map(np.asarray, metrics)
+            progress(num_steps * placement.seeds_at_once)
+            return group, metrics
+        steps = []
+        for _ in range(num_steps):
+            group, metrics = step_group(group, images, labels)
+            steps.append(metrics)
+            progress(placement.seeds_at_once)
+        return group, jax.tree.map(lambda *m: np.stack([np.asarray(x) for x in m], 1), *steps)
+
+    def interval(groups, images, labels, num_steps, progress=lambda n: None):
+        trained = [train_group(group, images, labels, num_steps, progress) for group in groups]
+        groups = [group for group, _ in trained]
+        return groups, jax.tree.map(lambda *m: np.concatenate(m), *(m for _, m in trained))
+
+    return interval
+
+
+def train(
+    config: ml_collections.ConfigDict, split: Split, *, num_classes: int, workdir: Path
+) -> tuple[TrainState, Placement, list[dict[str, Any]]]:
+    """Trains ``config.train.num_seeds`` networks; resumes from the newest good checkpoint.
+
+    Args:
+        config: a whole config, see ``configs/default.py``.
+        split: training images and labels.
+        num_classes: number of classes of the dataset.
+        workdir: gets ``metrics.jsonl``, ``tensorboard/`` and ``checkpoints/``.
+
+    Returns:
+        The final state stacked over seeds, its placement, and all records of metrics.jsonl.
+
+    Raises:
+        ValueError: a field of the config is unknown or out of range.
+        TrainingDivergedError: a loss or gradient is not finite; names step and seed.
+        CheckpointError: there are checkpoints, and all are damaged.
+    """
+    cfg = config.train
+    if cfg.checkpoint_every % cfg.log_every:
+        raise ValueError(
+            f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "
+            f"train.log_every ({cfg.log_every})"
+        )
+    seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
+    placement = place(num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop)
+    model = make_model(
+        config.model, num_classes=num_classes, chunked_gradient=placement.chunked_gradient
+    )
+    optimizer = choose(OPTIMIZERS, config.optimizer.name, "optimizer.name")(
+        config.optimizer.learning_rate
+    )
+    train_step = make_train_step(
+        model,
+        optimizer,
+        choose(LOSSES, config.loss, "loss"),
+        choose(PREPROCESS, config.preprocess, "preprocess"),
+        batch_size=cfg.batch_size,
+    )
+    interval = make_train_interval(train_step, placement)
+    init = make_init(model, optimizer, image_shape=split.images.shape[1:])
+    state = jax.device_put(init(jnp.array(seeds, jnp.int32)), placement.sharding(SEED))
+    images, labels = jax.device_put((split.images, split.labels), placement.sharding())
+
+    with checkpoint.open_checkpoints(
+        workdir / "checkpoints", keep_last=cfg.keep_checkpoints
+    ) as checkpoints:
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state
+        )
+        restored = checkpoint.restore_newest(checkpoints, abstract)
+        state = state if restored is None else restored
+        step = int(state.step[0])
+        log = MetricsLog(workdir, step=step)
+        groups = split_groups(state, placement)
+        seconds = log.records[-1]["seconds"] if log.records else 0.0
+        bar = tqdm(
+            total=cfg.num_steps * cfg.num_seeds,
+            initial=step * cfg.num_seeds,
+            desc=config.name,
+            unit="step",
+            dynamic_ncols=True,
+        )
+        while step < cfg.num_steps:
+            start = time.monotonic()
+            num_steps = min(cfg.log_every, cfg.num_steps - step)
+            groups, metrics = interval(groups, images, labels, num_steps, bar.update)
+            _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
+            step += num_steps
+            seconds += time.monotonic() - start
+            record = {
+                "step": step,
+                "seconds": round(seconds, 3),
+                "loss": metrics["loss"].mean(1).tolist(),
+                "accuracy": metrics["accuracy"].mean(1).tolist(),
+                "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
+                "grad_norm": metrics["grad_norm"].mean(1).tolist(),
+            }
+            log.write(record, seeds)
+            bar.write(
+                f"{config.name}: step {step}, training accuracy "
+                f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
+            )
+            if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
+                # A copy: the next step is given the buffers of ``groups`` while this one is written.
+                state = jax.tree.map(jnp.copy, join_groups(groups, placement))
+                checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
+                log.histograms(_named_kernels(state), step)
+        bar.close()
+        log.close()
+    return join_groups(groups, placement), placement, log.records
+
+
+def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:
+    finite = np.isfinite(metrics["loss"]) & np.isfinite(metrics["grad_norm"])
+    if finite.all():
+        return
+    first = int(np.argmin(finite.all(0)))
+    broken = [seed for seed, ok in zip(seeds, finite[:, first], strict=True) if not ok]
+    checkpoints.wait()
+    kept = (
+        f"the last good checkpoint is of step {checkpoints.latest.step} in {checkpoints.directory}"
+        if checkpoints.latest
+        else "no checkpoint had been written yet"
+    )
+    raise TrainingDivergedError(
+        f"the loss or its gradient is not finite at step {step + first + 1} for seed "
+        f"{', '.join(map(str, broken))}; {kept}. Try a smaller optimizer.learning_rate or another "
+        "model.kernel_init."
+    )
+
+
+def _named_kernels(state: TrainState) -> dict[str, np.ndarray]:
+    """Parameters of the first seed by path, for histograms."""
+    leaves = jax.tree_util.tree_leaves_with_path(state.params)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf[0])
+        for path, leaf in leaves
+    }

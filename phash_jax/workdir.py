@@ -1,0 +1,66 @@
+"""The folder of a run: claimed for one config, and refused to another."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from phash_jax.metrics import write_json
+
+# Where the data lies and which of the runs to train do not change what a run is.
+_FREE_FIELDS = ("only", "data.dir")
+
+
+class WorkdirError(RuntimeError):
+    """The folder cannot be used for this config."""
+
+
+def flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields as one dict with dotted names; tuples as lists, as JSON has them."""
+    flat = {}
+    for name, value in fields.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
+    """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
+
+    Raises:
+        WorkdirError: the folder cannot be written, or belongs to a config that differs; the
+            message names the fields and both values.
+    """
+    path = workdir / "config.json"
+    wanted = config.to_dict()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_json(path, wanted)
+            return
+    except OSError as error:
+        raise WorkdirError(
+            f"cannot write to --workdir={workdir} ({error.strerror}): choose another folder"
+        ) from error
+    try:
+        found = flatten(json.loads(path.read_text()))
+    except json.JSONDecodeError as error:
+        raise WorkdirError(
+            f"{path} is not JSON ({error}): this is not a workdir of ours, or it is damaged; "
+            "choose another --workdir"
+        ) from error
+    expected = flatten(wanted)
+    missing = "(no such field)"
+    differing = [
+        f"{name}: {found.get(name, missing)!r} there, {expected.get(name, missing)!r} now"
+        for name in sorted(found.keys() | expected.keys())
+        if name not in _FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
+    ]
+    if differing:
+        raise WorkdirError(
+            f"--workdir={workdir} holds a run of another config; choose another folder or undo: "
+            + "; ".join(differing)
+        )
