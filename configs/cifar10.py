@@ -1,6 +1,6 @@
 """All ten classes of CIFAR-10, raw, where the study's network learned nothing (about 10 %).
 
-    python main.py --config=configs/cifar10.py --workdir=runs/cifar10
+python main.py --config=configs/cifar10.py --workdir=runs/cifar10
 """
 
 from configs import original
@@ -12,5 +12,5 @@ def get_config():
     config.name = "cifar10"
     config.published = "none"
     config.data.name = "cifar10"
-    config.data.classes = ()
+    config.data.classes = ""
     return config

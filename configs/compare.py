@@ -1,6 +1,6 @@
 """Raw against average-hash images, side by side (Fig 6.1).
 
-    python main.py --config=configs/compare.py --workdir=runs/compare --config.data.name=cifar10
+python main.py --config=configs/compare.py --workdir=runs/compare --config.data.name=cifar10
 """
 
 from ml_collections import ConfigDict

@@ -16,8 +16,8 @@ def get_config() -> ConfigDict:
     config.name = "default"
     # Named runs that are compared: name -> the fields it overrides. Empty: one run, this config.
     config.runs = ConfigDict()
-    # Train only these of the named runs. Empty: all of them.
-    config.only = ()
+    # Train only these of the named runs, comma-separated. Empty: all of them.
+    config.only = ""
     # Column of the study's tables to print beside the run: original, phash or none.
     config.published = "none"
 
@@ -25,19 +25,19 @@ def get_config() -> ConfigDict:
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"
-    # Test sets, each distorted before preprocessing: clean, contrast_200, contrast_300.
-    config.test_sets = ("clean", "contrast_200")
+    # Test sets, comma-separated, distorted before preprocessing: clean, contrast_200, contrast_300.
+    config.test_sets = "clean,contrast_200"
     # Images in a test batch.
     config.test_batch_size = 500
 
     config.data = data = ConfigDict()
     # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).
     data.name = "synthetic"
-    # Class names to keep, in the order of their labels. Empty: all classes of the source.
-    data.classes = ("cat", "dog")
+    # Classes to keep, comma-separated, in the order of their labels. Empty: all of the source.
+    data.classes = "cat,dog"
     # How often the training split is repeated; the study's 20,000 images were 10,000 twice.
     data.train_repeats = 1
-    # Scramble the training images as the study's loader did (STUDY's HWC bytes read as CHW).
+    # Scramble the training images as the study's loader did: HWC bytes read as CHW.
     data.scramble_train = False
     # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
     data.dir = ""

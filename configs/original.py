@@ -1,6 +1,6 @@
 """The study's original network, trained on raw images (Fig 5.2 to 5.4 and 5.6).
 
-    python main.py --config=configs/original.py --workdir=runs/original --config.data.name=cifar10
+python main.py --config=configs/original.py --workdir=runs/original --config.data.name=cifar10
 """
 
 from configs import default

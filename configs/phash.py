@@ -1,6 +1,6 @@
 """The same network trained on average-hash images (Fig 5.7 to 5.9).
 
-    python main.py --config=configs/phash.py --workdir=runs/phash --config.data.name=cifar10
+python main.py --config=configs/phash.py --workdir=runs/phash --config.data.name=cifar10
 """
 
 from configs import default

@@ -1,0 +1,1 @@
+"""Perceptual hashing, hash-image classifiers and their evaluation, in JAX."""

@@ -1,9 +1,14 @@
-"""Looking a configured name up in a table of choices."""
+"""Names in config fields, and looking one up in a table of choices."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
+
+
+def names(text: str) -> list[str]:
+    """The names in a comma-separated config field; none in an empty one."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:

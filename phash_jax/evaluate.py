@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from phash_jax.choices import choose
+from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
 from phash_jax.model import ConvNet, make_model
@@ -88,12 +88,10 @@ def evaluate(
     Raises:
         ValueError: an unknown test set.
     """
-    model = make_model(
-        config.model, num_classes=len(dataset.class_names), chunked_gradient=False
-    )
+    model = make_model(config.model, num_classes=len(dataset.class_names), chunked_gradient=False)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     correct = {}
-    for name in config.test_sets:
+    for name in names(config.test_sets):
         predict = make_predict(model, preprocess, choose(TEST_SETS, name, "test_sets"), placement)
         predicted = predict_split(
             predict, state, dataset.test, placement, batch_size=config.test_batch_size

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,12 @@ class MetricsLog:
         temporary.write_text("".join(json.dumps(r) + "\n" for r in self.records))
         temporary.replace(self._path)
         self._file = self._path.open("a")
-        self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1)
+        self._events = SummaryWriter(
+            str(directory / "tensorboard"),
+            purge_step=step + 1,
+            # Files are named by the second: a quick restart would overwrite its predecessor's.
+            filename_suffix=f".{time.time_ns()}",
+        )
 
     def write(self, record: dict[str, Any], seeds: list[int]) -> None:
         """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed."""
@@ -73,7 +79,11 @@ class MetricsLog:
         for name, array in arrays.items():
             self._events.add_histogram(name, array, step)
 
-    def close(self) -> None:
+    def __enter__(self) -> "MetricsLog":
+        """For use in a ``with`` statement, which closes both files."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         """Flushes and closes both files."""
         self._file.close()
         self._events.close()

@@ -75,6 +75,7 @@ class ConvNet(nn.Module):
     def __call__(
         self, x: Float[Array, "n h w c"], *, train: bool
     ) -> Float[Array, "n {self.num_outputs}"]:
+        """Float images ``[N, H, W, C]`` to logits ``[N, num_outputs]``; ValueError if too small."""
         activation = ACTIVATIONS[self.activation]
         inits = {
             "kernel_init": KERNEL_INITS[self.kernel_init](self.kernel_stddev),
@@ -86,15 +87,18 @@ class ConvNet(nn.Module):
                 f"conv layers, each halving the size: at least {2**self.conv_layers} is needed"
             )
         for layer in range(self.conv_layers):
+            normalised = BATCH_NORM_LAYERS[self.batch_norm](layer)
             x = nn.Conv(
                 self.conv_features,
                 (self.kernel_size, self.kernel_size),
                 conv_general_dilated=(
                     conv_general_dilated if self.chunked_gradient else lax.conv_general_dilated
                 ),
+                # Batch norm takes a bias away again and has its own.
+                use_bias=not normalised,
                 **inits,
             )(x)
-            if BATCH_NORM_LAYERS[self.batch_norm](layer):
+            if normalised:
                 x = nn.BatchNorm(use_running_average=not train, axis_name=self.batch_axis)(x)
             x = max_pool_2(activation(x))
         x = x.reshape(x.shape[0], -1)

@@ -110,4 +110,6 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     try:
         return json.loads(path.read_text())["runs"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): delete it to have it made anew") from error
+        raise ValueError(
+            f"{path} is damaged ({error!r}): delete it to have it made anew"
+        ) from error

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import ml_collections
 
+from phash_jax.choices import names
+
 
 def named_runs(
     config: ml_collections.ConfigDict, workdir: Path
@@ -14,29 +16,28 @@ def named_runs(
     its overrides, in ``workdir/<name>``.
 
     Raises:
-        ValueError: a run overrides a field that does not exist or with a value of another type,
-            or ``only`` names no run.
+        ValueError: a run overrides a field that does not exist or gives it a value of another
+            type, or ``only`` names no run.
     """
-    unknown = [name for name in config.only if name not in config.runs]
+    unknown = [name for name in names(config.only) if name not in config.runs]
     if unknown:
         raise ValueError(
-            f"only names unknown runs {unknown}; this config has {', '.join(config.runs) or 'none'}"
+            f"only names unknown runs {', '.join(unknown)}; "
+            f"{config.name} has {', '.join(config.runs) or 'none'}"
         )
     if not config.runs:
         return [(config, workdir)]
     runs = []
     for name, overrides in config.runs.items():
-        if config.only and name not in config.only:
-            continue
         run = config.copy_and_resolve_references()
-        with run.unlocked():
-            run.runs = ml_collections.ConfigDict()
-        run.only = ()
+        run.unlock()
+        run.runs = ml_collections.ConfigDict()
+        run.only = ""
         run.name = name
         run.lock()
         try:
             run.update(overrides)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"run {name} of config {config.name}: {error}") from error
+            raise ValueError(f"run {name} of {config.name}: {error}") from error
         runs.append((run, workdir / name))
     return runs

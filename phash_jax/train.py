@@ -5,7 +5,7 @@ which reads the config and runs them, logging, checkpointing and resuming.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def make_train_step(
         return state, {
             "loss": loss,
             "accuracy": accuracy,
-            "grad_norm": optax.global_norm(grads),
+            "grad_norm": optax.tree.norm(grads),
         }
 
     return train_step
@@ -193,7 +193,12 @@ def make_train_interval(train_step: Callable, placement: Placement) -> Callable:
 
 
 def train(
-    config: ml_collections.ConfigDict, split: Split, *, num_classes: int, workdir: Path
+    config: ml_collections.ConfigDict,
+    split: Split,
+    *,
+    num_classes: int,
+    workdir: Path,
+    devices: Sequence[jax.Device] | None = None,
 ) -> tuple[TrainState, Placement, list[dict[str, Any]]]:
     """Trains ``config.train.num_seeds`` networks; resumes from the newest good checkpoint.
 
@@ -202,6 +207,7 @@ def train(
         split: training images and labels.
         num_classes: number of classes of the dataset.
         workdir: gets ``metrics.jsonl``, ``tensorboard/`` and ``checkpoints/``.
+        devices: devices to train on, by default all.
 
     Returns:
         The final state stacked over seeds, its placement, and all records of metrics.jsonl.
@@ -212,13 +218,18 @@ def train(
         CheckpointError: there are checkpoints, and all are damaged.
     """
     cfg = config.train
+    for field in ("num_steps", "num_seeds", "batch_size", "log_every", "keep_checkpoints"):
+        if cfg[field] < 1:
+            raise ValueError(f"train.{field} must be 1 or more, got {cfg[field]}")
     if cfg.checkpoint_every % cfg.log_every:
         raise ValueError(
             f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "
             f"train.log_every ({cfg.log_every})"
         )
     seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
-    placement = place(num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop)
+    placement = place(
+        num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop, devices=devices
+    )
     model = make_model(
         config.model, num_classes=num_classes, chunked_gradient=placement.chunked_gradient
     )
@@ -246,44 +257,45 @@ def train(
         restored = checkpoint.restore_newest(checkpoints, abstract)
         state = state if restored is None else restored
         step = int(state.step[0])
-        log = MetricsLog(workdir, step=step)
         groups = split_groups(state, placement)
-        seconds = log.records[-1]["seconds"] if log.records else 0.0
-        bar = tqdm(
-            total=cfg.num_steps * cfg.num_seeds,
-            initial=step * cfg.num_seeds,
-            desc=config.name,
-            unit="step",
-            dynamic_ncols=True,
-        )
-        while step < cfg.num_steps:
-            start = time.monotonic()
-            num_steps = min(cfg.log_every, cfg.num_steps - step)
-            groups, metrics = interval(groups, images, labels, num_steps, bar.update)
-            _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
-            step += num_steps
-            seconds += time.monotonic() - start
-            record = {
-                "step": step,
-                "seconds": round(seconds, 3),
-                "loss": metrics["loss"].mean(1).tolist(),
-                "accuracy": metrics["accuracy"].mean(1).tolist(),
-                "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
-                "grad_norm": metrics["grad_norm"].mean(1).tolist(),
-            }
-            log.write(record, seeds)
-            bar.write(
-                f"{config.name}: step {step}, training accuracy "
-                f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
-            )
-            if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
-                # A copy: the next step is given the buffers of ``groups`` while this one is written.
-                state = jax.tree.map(jnp.copy, join_groups(groups, placement))
-                checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
-                log.histograms(_named_kernels(state), step)
-        bar.close()
-        log.close()
-    return join_groups(groups, placement), placement, log.records
+        with (
+            MetricsLog(workdir, step=step) as log,
+            tqdm(
+                total=cfg.num_steps * cfg.num_seeds,
+                initial=step * cfg.num_seeds,
+                desc=config.name,
+                unit="step",
+                dynamic_ncols=True,
+            ) as bar,
+        ):
+            seconds = log.records[-1]["seconds"] if log.records else 0.0
+            while step < cfg.num_steps:
+                start = time.monotonic()
+                num_steps = min(cfg.log_every, cfg.num_steps - step)
+                groups, metrics = interval(groups, images, labels, num_steps, bar.update)
+                _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
+                step += num_steps
+                seconds += time.monotonic() - start
+                record = {
+                    "step": step,
+                    "seconds": round(seconds, 3),
+                    "loss": metrics["loss"].mean(1).tolist(),
+                    "accuracy": metrics["accuracy"].mean(1).tolist(),
+                    "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
+                    "grad_norm": metrics["grad_norm"].mean(1).tolist(),
+                }
+                log.write(record, seeds)
+                bar.write(
+                    f"{config.name}: step {step}, training accuracy "
+                    f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
+                )
+                if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
+                    # A copy: the next step reuses the buffers of ``groups`` while this is written.
+                    state = jax.tree.map(jnp.copy, join_groups(groups, placement))
+                    checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
+                    log.histograms(_named_parameters(state), step)
+            records = log.records
+    return join_groups(groups, placement), placement, records
 
 
 def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:
@@ -305,7 +317,7 @@ def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:
     )
 
 
-def _named_kernels(state: TrainState) -> dict[str, np.ndarray]:
+def _named_parameters(state: TrainState) -> dict[str, np.ndarray]:
     """Parameters of the first seed by path, for histograms."""
     leaves = jax.tree_util.tree_leaves_with_path(state.params)
     return {

@@ -6,7 +6,7 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from phash_jax.choices import choose
+from phash_jax.choices import choose, names
 from phash_jax.data.dataset import (
     Dataset,
     Split,
@@ -59,7 +59,7 @@ def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
     """
     dataset = choose(SOURCES, data.name, "data.name")(data)
     if data.classes:
-        dataset = select_classes(dataset, tuple(data.classes))
+        dataset = select_classes(dataset, tuple(names(data.classes)))
     validate(dataset)
     if data.scramble_train:
         dataset = scramble_train(dataset)

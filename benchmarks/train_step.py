@@ -1,0 +1,208 @@
+"""Time of one training step against the same network in PyTorch, same device, same run.
+
+    pip install -r requirements.txt torch
+    python benchmarks/train_step.py
+
+Both draw a batch from uint8 images that are already in memory, scale it, and make one Adam step of
+the study's network. Rounds alternate, and the ratio is taken within each round. The floor is the
+step's multiply-adds at the rate of one large float32 matrix product measured in the same rounds.
+Without torch the other rows are printed all the same.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from configs import original
+from phash_jax.losses import LOSSES
+from phash_jax.model import make_model
+from phash_jax.placement import SEED, place, split_groups, use_cpu_cores
+from phash_jax.preprocess import PREPROCESS
+from phash_jax.train import OPTIMIZERS, make_init, make_train_interval, make_train_step
+
+IMAGE_SHAPE = (32, 32, 3)
+MATMUL_SIDE = 2048
+
+
+def flops_per_step(batch_size: int) -> float:
+    """Floating-point operations of the forward and the backward pass, convolutions and dense.
+
+    The gradient with respect to the input of the first layer is not needed and not counted.
+    """
+    multiply_adds = [
+        (32 * 32 * 25 * 3 * 64, 2),
+        (16 * 16 * 25 * 64 * 64, 3),
+        (8 * 8 * 25 * 64 * 64, 3),
+        (4 * 4 * 64 * 256, 3),
+        (256 * 128, 3),
+        (128 * 2, 3),
+    ]
+    return 2.0 * batch_size * sum(count * passes for count, passes in multiply_adds)
+
+
+def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
+    config = original.get_config()
+    placement = place(num_seeds=1, batch_size=batch_size)
+    model = make_model(config.model, num_classes=2, chunked_gradient=placement.chunked_gradient)
+    optimizer = OPTIMIZERS["adam"](config.optimizer.learning_rate)
+    step = make_train_step(
+        model,
+        optimizer,
+        LOSSES["softmax_cross_entropy"],
+        PREPROCESS["raw"],
+        batch_size=batch_size,
+    )
+    interval = make_train_interval(step, placement)
+    state = make_init(model, optimizer, image_shape=IMAGE_SHAPE)(jnp.zeros(1, jnp.int32))
+    state = jax.device_put(state, placement.sharding(SEED))
+    groups = split_groups(state, placement)
+    images, labels = jax.device_put((images, labels), placement.sharding())
+
+    def run(num_steps: int) -> None:
+        nonlocal groups
+        groups, _ = interval(groups, images, labels, num_steps)
+        jax.block_until_ready(groups)
+
+    return run, placement
+
+
+def make_torch_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, channels_last: bool):
+    import torch
+    from torch import nn
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    convolutions = []
+    for channels in (3, 64, 64):
+        convolutions += [nn.Conv2d(channels, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+    network = nn.Sequential(
+        *convolutions,
+        nn.Flatten(),
+        nn.Linear(1024, 256),
+        nn.ReLU(),
+        nn.Linear(256, 128),
+        nn.ReLU(),
+        nn.Linear(128, 2),
+    ).to(device, memory_format=layout)
+    adam = torch.optim.Adam(network.parameters(), 1e-4)
+    pictures = (
+        torch.tensor(images, device=device).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    )
+    targets = torch.tensor(labels, dtype=torch.long, device=device)
+
+    def run(num_steps: int) -> None:
+        for _ in range(num_steps):
+            index = torch.randint(0, len(pictures), (batch_size,), device=device)
+            inputs = pictures[index].to(memory_format=layout).float() / 255
+            adam.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(network(inputs), targets[index]).backward()
+            adam.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def seconds_per(run, count: int) -> float:
+    start = time.perf_counter()
+    run(count)
+    return (time.perf_counter() - start) / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=20, help="steps in a round")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    use_cpu_cores(0)
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4096, *IMAGE_SHAPE), np.uint8)
+    labels = rng.integers(0, 2, 4096).astype(np.int32)
+    jax_run, placement = make_jax_steps(images, labels, arguments.batch_size)
+    contenders = {"phash_jax": jax_run}
+    try:
+        import torch
+
+        for channels_last in (False, True):
+            name = f"PyTorch, {'channels last' if channels_last else 'channels first'}"
+            contenders[name] = make_torch_steps(images, labels, arguments.batch_size, channels_last)
+    except ImportError:
+        torch = None
+        print("torch is not installed: no comparison")
+
+    a = jax.random.normal(jax.random.key(0), (MATMUL_SIDE, MATMUL_SIDE))
+    multiply = jax.jit(lambda a: a @ a)
+
+    def matmuls(count: int) -> None:
+        for _ in range(count):
+            multiply(a).block_until_ready()
+
+    times: dict[str, list[float]] = {name: [] for name in (*contenders, "matmul")}
+    for round_number in range(arguments.rounds + 1):
+        for name, run in (*contenders.items(), ("matmul", matmuls)):
+            seconds = seconds_per(run, arguments.steps)
+            if round_number:  # the first round compiles and warms up
+                times[name].append(seconds)
+            # The threads of the one library spin for a while after its last operation.
+            time.sleep(0.5)
+
+    matmul_rate = np.array([2.0 * MATMUL_SIDE**3 / t for t in times["matmul"]])
+    floor = flops_per_step(arguments.batch_size) / matmul_rate
+    torch_times = [times[name] for name in contenders if name != "phash_jax"]
+    reference = np.min(torch_times, axis=0) if torch_times else None
+    print(f"{'':28}{'ms/step':>9}{'images/s':>10}{'of matmul rate':>16}{'x PyTorch':>20}")
+    rows = {}
+    for name in contenders:
+        values = np.array(times[name])
+        ratio = None if reference is None else values / reference
+        rows[name] = {
+            "ms_per_step": float(np.median(values) * 1e3),
+            "images_per_second": float(arguments.batch_size / np.median(values)),
+            "share_of_matmul_rate": float(np.median(floor / values)),
+            "ratio_to_pytorch": None
+            if ratio is None
+            else [float(q) for q in (ratio.min(), np.median(ratio), ratio.max())],
+        }
+        row = rows[name]
+        ratios = row["ratio_to_pytorch"]
+        print(
+            f"{name:28}{row['ms_per_step']:9.1f}{row['images_per_second']:10.0f}"
+            f"{row['share_of_matmul_rate']:15.0%} "
+            + ("" if ratios is None else f"{ratios[1]:8.2f} ({ratios[0]:.2f}-{ratios[2]:.2f})")
+        )
+    print(f"{'floor at the matmul rate':28}{np.median(floor) * 1e3:9.1f}")
+    print("medians over rounds; x PyTorch: against its faster layout in the same round (min-max)")
+    if arguments.output:
+        record = {
+            "command": "python benchmarks/train_step.py",
+            "device": jax.devices()[0].device_kind,
+            "devices": dict(placement.mesh.shape),
+            "cores": len(os.sched_getaffinity(0)),
+            "versions": {
+                "python": platform.python_version(),
+                "jax": jax.__version__,
+                "torch": getattr(torch, "__version__", None),
+            },
+            "rounds": arguments.rounds,
+            "steps_per_round": arguments.steps,
+            "batch_size": arguments.batch_size,
+            "rows": rows,
+        }
+        arguments.output.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

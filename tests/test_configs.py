@@ -1,0 +1,84 @@
+"""Every config loads, is locked by main.py, and describes the runs it says."""
+
+from pathlib import Path
+
+import pytest
+from conftest import load_config
+
+from phash_jax.runs import named_runs
+from phash_jax.workdir import WorkdirError, claim, flatten
+
+NAMES = sorted(p.stem for p in (Path(__file__).parent.parent / "configs").glob("*.py"))
+
+
+def named(config):
+    config.lock()
+    return {run.name: run for run, _ in named_runs(config, Path("workdir"))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_configs_have_the_fields_of_the_default(name, tmp_path):
+    config = load_config(name)
+    assert config.name == name
+    for run in named(config).values():
+        fields = flatten({k: v for k, v in run.to_dict().items() if k != "runs"})
+        expected = flatten(
+            {k: v for k, v in load_config("default").to_dict().items() if k != "runs"}
+        )
+        assert fields.keys() == expected.keys()
+    claim(tmp_path, config)
+    claim(tmp_path, load_config(name))
+
+
+def test_compare_differs_in_preprocessing_only():
+    runs = named(load_config("compare"))
+    assert runs.keys() == {"original", "phash"}
+    one, other = (flatten(run.to_dict()) for run in runs.values())
+    assert {k for k in one if one[k] != other[k]} == {"name", "preprocess", "published"}
+    assert flatten(load_config("original").to_dict()) == one
+    assert flatten(load_config("phash").to_dict()) == other
+
+
+def test_as_published_scrambles_the_raw_training_images_only():
+    runs = named(load_config("as_published"))
+    assert runs["scrambled"].data.scramble_train
+    assert not runs["phash"].data.scramble_train
+    assert runs["phash"] == named(load_config("compare"))["phash"]
+
+
+def test_a_run_with_an_unknown_field_is_refused():
+    config = load_config("compare")
+    config.runs.phash.preproces = "raw"
+    with pytest.raises(ValueError, match=r"run phash of compare: .*preproces"):
+        named(config)
+
+
+def test_only_names_runs_that_exist():
+    config = load_config("compare")
+    config.only = "phash,wavelet"
+    with pytest.raises(ValueError, match=r"only names unknown runs wavelet; compare has original"):
+        named(config)
+
+
+def test_workdir_of_another_config_is_refused_with_every_difference(tmp_path):
+    claim(tmp_path, load_config("original"))
+    with pytest.raises(WorkdirError) as error:
+        claim(tmp_path, load_config("phash"))
+    for part in (
+        "name: 'original' there, 'phash' now",
+        "preprocess: 'raw' there, 'average_hash' now",
+    ):
+        assert part in str(error.value)
+
+
+def test_where_the_data_lies_may_change(tmp_path):
+    claim(tmp_path, load_config("original"))
+    moved = load_config("original")
+    moved.data.dir = "elsewhere"
+    claim(tmp_path, moved)
+
+
+def test_damaged_config_json_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"name": ')
+    with pytest.raises(WorkdirError, match=r"config.json is not JSON"):
+        claim(tmp_path, load_config("original"))

@@ -1,0 +1,101 @@
+"""Class subsets, repetition, the study's scrambling, and what makes a dataset valid."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import load_config, make_split
+
+from phash_jax.data.dataset import (
+    Dataset,
+    Split,
+    repeat_train,
+    scramble,
+    scramble_train,
+    select_classes,
+    validate,
+)
+from phash_jax.data.load import load_dataset
+
+
+@pytest.fixture
+def three():
+    rng = np.random.default_rng(0)
+
+    def split(n):
+        return Split(
+            rng.integers(0, 256, (n, 8, 8, 3), np.uint8),
+            (np.arange(n) % 3).astype(np.int32),
+            np.array([f"id_{i}" for i in range(n)]),
+        )
+
+    return Dataset(split(9), split(6), ("ant", "bee", "cow"))
+
+
+def test_classes_are_selected_in_the_order_named(three):
+    two = select_classes(three, ("cow", "ant"))
+    assert two.class_names == ("cow", "ant")
+    assert two.train.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert two.train.ids.tolist() == ["id_0", "id_2", "id_3", "id_5", "id_6", "id_8"]
+    np.testing.assert_array_equal(two.test.images, three.test.images[[0, 2, 3, 5]])
+
+
+@pytest.mark.parametrize("names", [("ant", "dog"), ("ant", "ant")])
+def test_unknown_and_repeated_classes_are_refused(three, names):
+    with pytest.raises(ValueError, match="this source has ant, bee, cow"):
+        select_classes(three, names)
+
+
+def test_repetition_repeats_the_training_split_only(three):
+    twice = repeat_train(three, 2)
+    assert twice.train.images.shape == (18, 8, 8, 3)
+    np.testing.assert_array_equal(twice.train.images[9:], three.train.images)
+    assert twice.train.labels[9:].tolist() == three.train.labels.tolist()
+    assert len(twice.test) == 6
+    with pytest.raises(ValueError, match=r"data.train_repeats must be 1 or more, got 0"):
+        repeat_train(three, 0)
+
+
+def test_scrambling_reads_interleaved_bytes_as_planes(three):
+    images = three.train.images
+    scrambled = scramble(images)
+    for i, (row, column, channel) in enumerate(np.ndindex(3, 8, 8)):
+        # Plane ``row`` of a planar reader, at (column, channel), is the i-th byte in memory.
+        assert scrambled[0, column, channel, row] == images[0].ravel()[i]
+    both = scramble_train(three)
+    np.testing.assert_array_equal(both.train.images, scrambled)
+    np.testing.assert_array_equal(both.test.images, three.test.images)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((9, 8, 8, 3), np.float32)}, r"uint8 \[N, H, W, 3\], got float32"),
+        ({"images": np.zeros((9, 8, 8), np.uint8)}, r"got uint8 \[9, 8, 8\]"),
+        ({"labels": np.zeros(8, np.int32)}, "has 9 images, but labels of shape"),
+        ({"labels": np.full(9, 3, np.int32)}, r"train labels \[3\] lie outside the 3 classes"),
+        ({"labels": np.zeros(9, np.int32)}, "train has no image of class bee, cow"),
+        ({"images": np.zeros((9, 4, 4, 3), np.uint8)}, "they must have one size"),
+    ],
+)
+def test_invalid_datasets_are_refused(three, change, message):
+    broken = dataclasses.replace(three, train=dataclasses.replace(three.train, **change))
+    with pytest.raises(ValueError, match=message):
+        validate(broken)
+
+
+def test_a_dataset_from_a_config():
+    data = load_config("default").data
+    data.train_size, data.test_size, data.image_size, data.train_repeats = 30, 20, 16, 2
+    data.classes = "dog,cat"
+    dataset = load_dataset(data)
+    assert dataset.class_names == ("dog", "cat")
+    assert dataset.train.images.shape[1:] == (16, 16, 3)
+    assert len(dataset.train) == 2 * len(set(dataset.train.ids))
+    data.name = "imagenet"
+    with pytest.raises(ValueError, match=r"unknown data.name 'imagenet'; choose one of synthetic"):
+        load_dataset(data)
+
+
+def test_fixture_is_valid():
+    validate(Dataset(make_split(0, 8), make_split(1, 8), ("upper", "left")))

@@ -1,0 +1,195 @@
+"""The command as a user runs it: whole runs, killed runs, refused runs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import make_split
+
+from phash_jax import checkpoint, results
+from phash_jax.metrics import read_metrics
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "data.name": "file",
+    "data.classes": "",
+    "model.conv_layers": 2,
+    "model.conv_features": 8,
+    "model.kernel_size": 3,
+    "model.dense_features": "(16,)",
+    "optimizer.learning_rate": 1e-2,
+    "train.batch_size": 32,
+    "train.log_every": 10,
+    "train.checkpoint_every": 20,
+    "train.num_steps": 40,
+    "train.num_seeds": 2,
+    "train.cpu_devices": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    train, test = make_split(0, 256), make_split(1, 101)
+    np.savez(
+        path,
+        train_images=train.images,
+        train_labels=train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+    )
+    return path
+
+
+def command(config, workdir, npz, **fields):
+    fields = {**SMALL, "data.path": npz, **fields}
+    return [
+        sys.executable,
+        "main.py",
+        f"--config=configs/{config}.py",
+        f"--workdir={workdir}",
+        *(f"--config.{name}={value}" for name, value in fields.items()),
+    ]
+
+
+def run(*args, **fields):
+    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
+    return subprocess.run(
+        command(*args, **fields), cwd=ROOT, capture_output=True, text=True, env=environment
+    )
+
+
+def final_arrays(workdir):
+    with checkpoint.open_checkpoints(workdir / "checkpoints", keep_last=2) as checkpoints:
+        step = checkpoints.latest.step
+        return step, jax.tree.map(np.asarray, checkpoints.load(step))
+
+
+def without_time(value):
+    if isinstance(value, dict):
+        return {k: without_time(v) for k, v in value.items() if k != "seconds"}
+    return [without_time(v) for v in value] if isinstance(value, list) else value
+
+
+def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, npz):
+    first = run("compare", tmp_path, npz)
+    assert first.returncode == 0, first.stderr
+    assert "| test accuracy, contrast_200" in first.stdout
+    assert "original: step 40, training accuracy" in first.stdout
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {"config.json", "results.json", "summary.md", "curves.png", "original", "phash"}
+    for name in ("original", "phash"):
+        assert {p.name for p in (tmp_path / name).iterdir()} == {
+            "config.json",
+            "metrics.jsonl",
+            "results.json",
+            "tensorboard",
+            "checkpoints",
+        }
+        assert [r["step"] for r in read_metrics(tmp_path / name / "metrics.jsonl")] == [
+            10,
+            20,
+            30,
+            40,
+        ]
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert runs == {**results.read(tmp_path / "original"), **results.read(tmp_path / "phash")}
+    for result in runs.values():
+        assert result["seeds"] == [0, 1]
+        assert result["test_size"] == 101
+        for test_set in ("clean", "contrast_200"):
+            for accuracy, correct in zip(
+                result["test_accuracy"][test_set], result["test_correct"][test_set], strict=True
+            ):
+                assert accuracy == correct / 101
+        clean = result["test_accuracy"]["clean"]
+        assert np.mean(clean) > 0.8
+        assert result["statistics"]["test_accuracy"]["clean"]["mean"] == pytest.approx(
+            np.mean(clean)
+        )
+    assert "54.6 %" in (tmp_path / "summary.md").read_text()
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/metrics.jsonl")}
+    second = run("compare", tmp_path, npz)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.strip() == first.stdout[first.stdout.index("# Ours") :].strip()
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/metrics.jsonl")}
+
+    other = run("compare", tmp_path, npz, **{"optimizer.learning_rate": 0.02})
+    assert other.returncode == 1
+    assert "holds a run of another config" in other.stderr
+    assert "optimizer.learning_rate: 0.01 there, 0.02 now" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+def test_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
+    fields = {"train.num_steps": 600}
+    whole = run("original", tmp_path / "whole", npz, **fields)
+    assert whole.returncode == 0, whole.stderr
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        command("original", killed, npz, **fields),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={k: v for k, v in os.environ.items() if k != "NPROC"},
+    )
+    deadline = time.monotonic() + 240
+    # A step that is no multiple of checkpoint_every, so that logged work is lost and done again.
+    while len(read_metrics(killed / "metrics.jsonl")) < 15:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    records = read_metrics(killed / "metrics.jsonl")
+    assert 150 <= records[-1]["step"] < 600
+    assert not (killed / "results.json").exists()
+
+    resumed = run("original", killed, npz, **fields)
+    assert resumed.returncode == 0, resumed.stderr
+    # Logged anew: only what follows the last checkpoint, not the beginning.
+    assert "step 20," not in resumed.stdout
+    step, expected = final_arrays(tmp_path / "whole")
+    assert step == 600
+    resumed_step, actual = final_arrays(killed)
+    assert resumed_step == 600
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+    assert len(jax.tree.leaves(actual)) > 20
+    assert without_time(read_metrics(killed / "metrics.jsonl")) == without_time(
+        read_metrics(tmp_path / "whole" / "metrics.jsonl")
+    )
+    assert without_time(results.read(killed)) == without_time(results.read(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"train.num_step": 3}, 'Did you mean "num_steps" instead of "num_step"?'),
+        ({"preprocess": "sharpen"}, "unknown preprocess 'sharpen'; choose one of raw, average_h"),
+        ({"data.path": "nowhere.npz"}, "nowhere.npz"),
+    ],
+)
+def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
+    done = run("original", tmp_path, npz, **fields)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(re.findall("^error: ", done.stderr, re.MULTILINE)) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_workdir_that_cannot_be_written(tmp_path, npz):
+    (tmp_path / "file").write_text("")
+    done = run("original", tmp_path / "file" / "below", npz)
+    assert done.returncode == 1
+    assert "error: cannot write to --workdir=" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,76 @@
+"""The network and its own formulations of pooling and the weight gradient."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+from jax import lax
+
+from phash_jax.convolution import conv_general_dilated
+from phash_jax.model import make_model, max_pool_2
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def network(**fields):
+    config = load_config("default").model
+    config.update(fields)
+    return make_model(config, num_classes=2, chunked_gradient=True)
+
+
+def shapes(params):
+    return {name: leaf["kernel"].shape for name, leaf in params.items() if "kernel" in leaf}
+
+
+def test_the_study_network():
+    variables = network().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    assert shapes(variables["params"]) == {
+        "Conv_0": (5, 5, 3, 64),
+        "Conv_1": (5, 5, 64, 64),
+        "Conv_2": (5, 5, 64, 64),
+        "Dense_0": (4 * 4 * 64, 256),
+        "Dense_1": (256, 128),
+        "Dense_2": (128, 2),
+    }
+    for layer in variables["params"].values():
+        np.testing.assert_array_equal(layer["bias"], np.float32(0.1))
+
+
+def test_truncated_normal_is_cut_at_two_standard_deviations():
+    variables = network(kernel_init="truncated_normal").init(
+        jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False
+    )
+    kernel = np.asarray(variables["params"]["Conv_1"]["kernel"])
+    assert np.abs(kernel).max() <= 0.2
+    # The standard deviation of a unit normal cut at +-2 is 0.8796.
+    np.testing.assert_allclose(kernel.std(), 0.1 * 0.8796, rtol=0.01)
+
+
+@pytest.mark.parametrize("side", [4, 7])
+def test_max_pool_equals_reduce_window(side):
+    x = jax.random.normal(jax.random.key(0), (3, side, side, 5))
+    expected = nn.max_pool(x, (2, 2), (2, 2))
+    np.testing.assert_array_equal(max_pool_2(x), expected)
+    weights = jax.random.normal(jax.random.key(1), expected.shape)
+    np.testing.assert_array_equal(
+        jax.grad(lambda x: (max_pool_2(x) * weights).sum())(x),
+        jax.grad(lambda x: (nn.max_pool(x, (2, 2), (2, 2)) * weights).sum())(x),
+    )
+
+
+@pytest.mark.parametrize("num_images", [3, 8, 20])
+def test_chunked_convolution_has_the_gradients_of_lax(num_images):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (num_images, 9, 7, 4))
+    w = jax.random.normal(keys[1], (3, 5, 4, 6))
+    g = jax.random.normal(keys[2], (num_images, 9, 7, 6))
+
+    def loss(conv):
+        return lambda x, w: (conv(x, w, (1, 1), "SAME", dimension_numbers=NHWC) * g).sum()
+
+    expected = jax.grad(loss(lax.conv_general_dilated), (0, 1))(x, w)
+    actual = jax.grad(loss(conv_general_dilated), (0, 1))(x, w)
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)

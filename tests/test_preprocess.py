@@ -1,0 +1,57 @@
+"""Hash images, decided exactly, and the raw values."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from phash_jax.hashing import average_hash_image
+from phash_jax.preprocess import PREPROCESS
+
+images = hnp.arrays(np.uint8, st.sampled_from([(1, 1, 3), (2, 3, 3), (8, 8, 3), (5, 4, 1)]))
+
+
+@settings(deadline=None)
+@given(images)
+def test_average_hash_is_exact(image):
+    mean = Fraction(int(image.sum(dtype=np.int64)), image.size)
+    expected = [Fraction(int(v)) > mean for v in image.ravel()]
+    assert np.asarray(average_hash_image(image)).ravel().tolist() == expected
+
+
+def test_a_value_equal_to_the_mean_is_zero():
+    assert not np.asarray(average_hash_image(np.full((4, 4, 3), 7, np.uint8))).any()
+
+
+def test_one_grey_level_above_the_mean_is_seen_in_a_large_image():
+    image = np.full((2000, 2000, 3), 254, np.uint8)
+    image[0, 0, 0] = 255
+    bits = np.asarray(average_hash_image(image))
+    assert bits[0, 0, 0]
+    assert bits.sum() == 1
+
+
+def test_average_hash_refuses_floats_and_images_whose_sum_overflows():
+    with pytest.raises(TypeError, match="uint8 values from 0 to 255, got float32"):
+        average_hash_image(jnp.zeros((4, 4, 3)))
+    with pytest.raises(ValueError, match="an image must have 1 to 16843009 values"):
+        average_hash_image(jax.ShapeDtypeStruct((5000, 5000, 3), jnp.uint8))
+
+
+def test_inputs_of_the_network():
+    image = np.arange(0, 192, dtype=np.uint8).reshape(8, 8, 3)
+    raw = PREPROCESS["raw"](jnp.asarray(image))
+    hashed = PREPROCESS["average_hash"](jnp.asarray(image))
+    assert raw.dtype == hashed.dtype == jnp.float32
+    np.testing.assert_allclose(raw, image / 255.0, rtol=1e-6)
+    np.testing.assert_array_equal(hashed, (image > image.mean()).astype(np.float32))
+    batch = jnp.stack([jnp.asarray(image), jnp.asarray(255 - image)])
+    np.testing.assert_array_equal(
+        jax.jit(jax.vmap(PREPROCESS["average_hash"]))(batch)[1],
+        PREPROCESS["average_hash"](batch[1]),
+    )

@@ -1,0 +1,259 @@
+"""Training: it learns, and it is the same however it is laid out, interrupted or damaged."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import load_config
+
+from phash_jax import checkpoint
+from phash_jax.evaluate import evaluate
+from phash_jax.train import TrainingDivergedError, train
+
+TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
+
+
+@pytest.fixture
+def gentle(config):
+    """A learning rate at which float noise does not grow faster than the tolerance."""
+    config.optimizer.learning_rate = 1e-3
+    return config
+
+
+def run(config, dataset, workdir, num_devices=1):
+    workdir.mkdir(exist_ok=True)
+    return train(
+        config,
+        dataset.train,
+        num_classes=2,
+        workdir=workdir,
+        devices=jax.devices()[:num_devices],
+    )
+
+
+def of(records, field):
+    return np.array([record[field] for record in records])
+
+
+def assert_same_training(one, other, seeds=slice(None)):
+    """Losses of every interval and final parameters agree to float tolerance."""
+    np.testing.assert_allclose(
+        of(one[2], "loss")[:, seeds], of(other[2], "loss"), err_msg="losses", **TOLERANCE
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(np.asarray(a)[seeds], b, rtol=2e-2, atol=2e-4),
+        one[0].params,
+        other[0].params,
+    )
+
+
+@pytest.mark.parametrize("preprocess", ["raw", "average_hash"])
+def test_learns_and_tests_every_image(config, dataset, tmp_path, preprocess):
+    config.preprocess = preprocess
+    config.train.num_steps = 60
+    config.train.num_seeds = 2
+    state, placement, records = run(config, dataset, tmp_path, 2)
+    assert of(records, "accuracy")[0].mean() < of(records, "accuracy")[-1].mean()
+    correct = evaluate(config, state, dataset, placement)
+    assert correct.keys() == {"clean", "contrast_200"}
+    for seed_correct in correct["clean"]:
+        assert 0.9 * 101 < seed_correct <= 101
+
+
+@pytest.mark.parametrize("num_seeds", [1, 4])
+def test_eight_devices_train_as_one(gentle, dataset, tmp_path, num_seeds):
+    config = gentle
+    config.train.num_seeds = num_seeds
+    config.train.batch_size = 128
+    one = run(config, dataset, tmp_path / "one", 1)
+    eight = run(config, dataset, tmp_path / "eight", 8)
+    assert eight[1].mesh.size == 8
+    assert dict(eight[1].mesh.shape) == {"seed": num_seeds, "batch": 8 // num_seeds}
+    assert_same_training(one, eight)
+    assert evaluate(config, one[0], dataset, one[1]) == evaluate(
+        config, eight[0], dataset, eight[1]
+    )
+
+
+def test_batch_norm_averages_over_devices(gentle, dataset, tmp_path):
+    config = gentle
+    config.model.batch_norm = "first"
+    config.train.batch_size = 64
+    one = run(config, dataset, tmp_path / "one", 1)
+    four = run(config, dataset, tmp_path / "four", 4)
+    assert four[1].mesh.shape["batch"] == 4
+    assert_same_training(one, four)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3),
+        one[0].batch_stats,
+        four[0].batch_stats,
+    )
+
+
+def test_seeds_differ_and_each_equals_itself_trained_alone(gentle, dataset, tmp_path):
+    config = gentle
+    config.train.num_seeds = 3
+    config.train.loop = "scan"
+    together = run(config, dataset, tmp_path / "together")
+    assert together[1].seeds_per_device == 3
+    losses = of(together[2], "loss")
+    assert len(np.unique(losses[0])) == 3
+    config.train.num_seeds = 1
+    for seed in range(3):
+        config.train.seed = seed
+        alone = run(config, dataset, tmp_path / f"alone_{seed}")
+        assert_same_training(together, alone, slice(seed, seed + 1))
+
+
+def test_scanned_steps_equal_dispatched_ones(gentle, dataset, tmp_path):
+    config = gentle
+    config.train.num_seeds = 2
+    runs = {}
+    for loop in ("scan", "dispatch"):
+        config.train.loop = loop
+        runs[loop] = run(config, dataset, tmp_path / loop)
+    assert runs["scan"][1].scan
+    assert not runs["dispatch"][1].scan
+    assert_same_training(runs["scan"], runs["dispatch"])
+
+
+def test_last_interval_may_be_shorter(config, dataset, tmp_path):
+    config.train.num_steps = 12
+    state, _, records = run(config, dataset, tmp_path)
+    assert [record["step"] for record in records] == [5, 10, 12]
+    assert int(state.step[0]) == 12
+
+
+def bytes_of(state):
+    return checkpoint.digest(jax.tree.map(np.asarray, state))
+
+
+def without_time(records):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+def newest_array_file(workdir):
+    newest = max((p for p in (workdir / "checkpoints").iterdir()), key=lambda p: int(p.name))
+    return newest, max((p for p in newest.rglob("d/*")), key=lambda p: p.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove_folder_contents"])
+def test_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
+    config, dataset, tmp_path, caplog, damage
+):
+    config.train.num_seeds = 2
+    whole = run(config, dataset, tmp_path)
+    newest, array_file = newest_array_file(tmp_path)
+    assert newest.name == "20"
+    content = bytearray(array_file.read_bytes())
+    if damage == "truncate":
+        array_file.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        content[len(content) // 2] ^= 0x10
+        array_file.write_bytes(content)
+    else:
+        array_file.unlink()
+    again = run(config, dataset, tmp_path)
+    assert "checkpoint of step 20" in caplog.text
+    assert "damaged" in caplog.text
+    assert bytes_of(again[0]) == bytes_of(whole[0])
+    assert without_time(again[2]) == without_time(whole[2])
+    with checkpoint.open_checkpoints(tmp_path / "checkpoints", keep_last=2) as checkpoints:
+        assert checkpoint.restore_newest(checkpoints, whole[0]).step[0] == 20
+
+
+def test_all_checkpoints_damaged_is_an_error(config, dataset, tmp_path):
+    run(config, dataset, tmp_path)
+    for array_file in (tmp_path / "checkpoints").rglob("d/*"):
+        array_file.write_bytes(b"")
+    with pytest.raises(checkpoint.CheckpointError, match=r"all 2 checkpoints in .* are damaged"):
+        run(config, dataset, tmp_path)
+
+
+def test_divergence_names_step_and_seed_and_keeps_the_last_good_checkpoint(
+    config, dataset, tmp_path
+):
+    config.train.num_seeds = 2
+    config.optimizer.name = "sgd"
+    config.optimizer.learning_rate = 1e-3
+    config.train.num_steps = 10
+    run(config, dataset, tmp_path)
+    config.train.num_steps = 30
+    config.optimizer.learning_rate = 1e15
+    with pytest.raises(
+        TrainingDivergedError,
+        match=r"not finite at step 1\d for seed 0, 1; the last good checkpoint is of step 10 in ",
+    ):
+        run(config, dataset, tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert records[-1]["step"] == 10
+    config.train.num_steps = 10
+    assert int(run(config, dataset, tmp_path)[0].step[0]) == 10
+
+
+def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
+    config.train.keep_checkpoints = 1
+    config.train.log_every = 5
+    config.train.checkpoint_every = 5
+    config.train.num_steps = 20
+    config.optimizer.learning_rate = 0.0
+    *_, records = run(config, dataset, tmp_path)
+    losses = {record["step"]: np.mean(record["loss"]) for record in records}
+    best = min(losses, key=losses.get)
+    kept = {int(p.name) for p in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {best, 20}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("preprocess", "sharpen", "unknown preprocess 'sharpen'; choose one of raw, average_hash"),
+        ("loss", "mse", "unknown loss 'mse'; choose one of softmax_cross_entropy"),
+        ("optimizer.name", "adamm", "unknown optimizer.name 'adamm'; choose one of adam, sgd"),
+        ("model.activation", "swish", "unknown model.activation 'swish'; choose one of relu, elu"),
+        ("model.kernel_init", "zeros", "unknown model.kernel_init 'zeros'; choose one of "),
+        ("model.batch_norm", "last", "unknown model.batch_norm 'last'; choose one of none, first"),
+        ("model.num_outputs", 1, "model.num_outputs is 1, but there are 2 classes"),
+        ("model.conv_layers", 5, "too small for 5 conv layers"),
+        ("train.loop", "while", "unknown train.loop 'while'; choose one of auto, scan, dispatch"),
+        ("train.checkpoint_every", 7, r"checkpoint_every \(7\) must be a multiple of"),
+        ("train.num_seeds", 0, "train.num_seeds must be 1 or more, got 0"),
+        ("train.batch_size", 0, "train.batch_size must be 1 or more, got 0"),
+        ("train.num_steps", 0, "train.num_steps must be 1 or more, got 0"),
+        ("train.log_every", 0, "train.log_every must be 1 or more, got 0"),
+        ("train.keep_checkpoints", 0, "train.keep_checkpoints must be 1 or more, got 0"),
+    ],
+)
+def test_bad_fields_are_named(config, dataset, tmp_path, field, value, message):
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=message):
+        run(config, dataset, tmp_path)
+
+
+def test_unknown_test_set_is_named(config, dataset, tmp_path):
+    config.train.num_steps = 5
+    config.test_sets = "clean,fog"
+    state, placement, _ = run(config, dataset, tmp_path)
+    with pytest.raises(ValueError, match="unknown test_sets 'fog'; choose one of clean"):
+        evaluate(config, state, dataset, placement)
+
+
+def test_drawn_network_trains_on_ten_outputs(dataset, tmp_path):
+    config = load_config("as_drawn")
+    config.train.num_steps = 2
+    config.train.log_every = 1
+    config.train.checkpoint_every = 2
+    state, *_ = run(config, dataset, tmp_path)
+    kernels = {
+        name: leaf["kernel"].shape[1:] for name, leaf in state.params.items() if "kernel" in leaf
+    }
+    assert kernels == {
+        "Conv_0": (5, 5, 3, 64),
+        "Conv_1": (5, 5, 64, 64),
+        "Dense_0": (4 * 4 * 64, 256),
+        "Dense_1": (256, 128),
+        "Dense_2": (128, 10),
+    }
+    assert "BatchNorm_0" in state.params
+    assert "BatchNorm_1" not in state.params
