@@ -13,6 +13,7 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.evaluate import evaluate
+from phash_jax.examples import plot_examples
 from phash_jax.placement import use_cpu_cores
 from phash_jax.runs import named_runs
 from phash_jax.train import TrainingDivergedError, train
@@ -29,6 +30,12 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
+    plot_examples(
+        dataset,
+        workdir / "examples.png",
+        preprocess=config.preprocess,
+        test_sets=names(config.test_sets),
+    )
     state, placement, records = train(
         config, dataset.train, num_classes=len(dataset.class_names), workdir=workdir
     )

@@ -4,7 +4,28 @@ from pathlib import Path
 
 import ml_collections
 
-from phash_jax.choices import names
+from phash_jax.choices import choose, names
+from phash_jax.data.load import SOURCES
+from phash_jax.distortions import TEST_SETS
+from phash_jax.losses import LOSSES
+from phash_jax.model import ACTIVATIONS, BATCH_NORM_LAYERS, KERNEL_INITS
+from phash_jax.placement import LOOPS
+from phash_jax.preprocess import PREPROCESS
+from phash_jax.published import PUBLISHED
+from phash_jax.train import OPTIMIZERS
+from phash_jax.workdir import flatten
+
+_CHOICES = {
+    "published": PUBLISHED,
+    "preprocess": PREPROCESS,
+    "loss": LOSSES,
+    "data.name": SOURCES,
+    "model.activation": ACTIVATIONS,
+    "model.kernel_init": KERNEL_INITS,
+    "model.batch_norm": BATCH_NORM_LAYERS,
+    "optimizer.name": OPTIMIZERS,
+    "train.loop": LOOPS,
+}
 
 
 def named_runs(
@@ -15,9 +36,11 @@ def named_runs(
     Without named runs it is the config itself, in ``workdir``; with them, each is the config with
     its overrides, in ``workdir/<name>``.
 
+    Every choice is looked up now, so that a misspelt one is not found after hours of training.
+
     Raises:
         ValueError: a run overrides a field that does not exist or gives it a value of another
-            type, or ``only`` names no run.
+            type, ``only`` names no run, or a choice is unknown.
     """
     unknown = [name for name in names(config.only) if name not in config.runs]
     if unknown:
@@ -26,6 +49,7 @@ def named_runs(
             f"{config.name} has {', '.join(config.runs) or 'none'}"
         )
     if not config.runs:
+        _check_choices(config)
         return [(config, workdir)]
     runs = []
     for name, overrides in config.runs.items():
@@ -39,5 +63,14 @@ def named_runs(
             run.update(overrides)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"run {name} of {config.name}: {error}") from error
+        _check_choices(run)
         runs.append((run, workdir / name))
     return runs
+
+
+def _check_choices(config: ml_collections.ConfigDict) -> None:
+    fields = flatten(config.to_dict())
+    for field, table in _CHOICES.items():
+        choose(table, fields[field], field)
+    for name in names(config.test_sets):
+        choose(TEST_SETS, name, "test_sets")

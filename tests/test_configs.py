@@ -53,6 +53,22 @@ def test_a_run_with_an_unknown_field_is_refused():
         named(config)
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("test_sets", "unknown test_sets 'oops'; choose one of clean, contrast_200"),
+        ("data.name", "unknown data.name 'oops'; choose one of synthetic, cifar10, file"),
+        ("published", "unknown published 'oops'; choose one of original, phash, none"),
+        ("train.loop", "unknown train.loop 'oops'; choose one of auto, scan, dispatch"),
+    ],
+)
+def test_misspelt_choices_are_found_before_any_work(field, message):
+    config = load_config("quickstart" if field != "published" else "original")
+    config.update_from_flattened_dict({field: "oops"})
+    with pytest.raises(ValueError, match=message):
+        named(config)
+
+
 def test_only_names_runs_that_exist():
     config = load_config("compare")
     config.only = "phash,wavelet"

@@ -89,6 +89,7 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
     for name in ("original", "phash"):
         assert {p.name for p in (tmp_path / name).iterdir()} == {
             "config.json",
+            "examples.png",
             "metrics.jsonl",
             "results.json",
             "tensorboard",
