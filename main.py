@@ -7,9 +7,9 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from phash_jax import report, results
+from phash_jax import report, results, study_arrays
 from phash_jax.checkpoint import CheckpointError
-from phash_jax.choices import names
+from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.evaluate import evaluate
@@ -72,17 +72,21 @@ def run_all(config: ml_collections.ConfigDict, workdir: Path) -> str:
     return summary
 
 
+JOBS = {"train": run_all, "arrays": study_arrays.write}
+
+
 def main(argv: list[str]) -> None:
-    """Runs the config; an error that the user can mend ends in one line and exit code 1."""
+    """Runs the config's job; an error that the user can mend ends in one line and exit code 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
-        print(run_all(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
+        config = flags.FLAGS.config
+        print(choose(JOBS, config.job, "job")(config, Path(flags.FLAGS.workdir)))
     except (OSError, ValueError, CheckpointError, TrainingDivergedError, WorkdirError) as error:
         _fail(error)
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception | str) -> None:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(1)
 
@@ -90,7 +94,11 @@ def _fail(error: Exception) -> None:
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(argv)
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError) as error:  # what ml_collections raises for a misspelt field
+        while isinstance(error.args[0], Exception):
+            error = error.args[0]
+        _fail("unknown config field " + " ".join(error.args[0].split("\n")))
+    except (OSError, TypeError, ValueError) as error:
         _fail(error)
 
 

@@ -12,6 +12,8 @@ def get_config() -> ConfigDict:
     """The study's raw network on the embedded pictures."""
     config = ConfigDict()
 
+    # What main.py does: train (and test), or arrays (write the study's five arrays).
+    config.job = "train"
     # Name of the run, in logs and tables.
     config.name = "default"
     # Named runs that are compared: name -> the fields it overrides. Empty: one run, this config.

@@ -1,6 +1,7 @@
 """Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and stepped over."""
 
 import hashlib
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def save(checkpoints: ocp.training.Checkpointer, step: int, state: Any, *, loss:
     )
 
 
+def _reason(error: BaseException) -> str:
+    """One short line: Orbax wraps the cause in messages that print the whole state."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+
+
 def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) -> Any | None:
     """The newest checkpoint that can be read, or None where there is none at all.
 
@@ -92,7 +100,7 @@ def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) 
                 "checkpoint of step %d in %s is damaged and is passed over: %s",
                 info.step,
                 checkpoints.directory,
-                str(error).split("\n")[0],
+                _reason(error),
             )
             damaged.append(info.step)
             continue

@@ -2,12 +2,16 @@
 
 import importlib
 
+import jaxtyping
 import ml_collections
 import numpy as np
 import pytest
 
-from phash_jax.data.dataset import Dataset, Split
-from phash_jax.placement import use_cpu_cores
+# Shapes and types in annotations are checked in every call that the tests make.
+with jaxtyping.install_import_hook("phash_jax", "beartype.beartype"):
+    from phash_jax.data.dataset import Dataset, Split
+    from phash_jax.placement import use_cpu_cores
+    from phash_jax.runs import named_runs  # noqa: F401  (imports all that a run needs)
 
 use_cpu_cores(8)
 

@@ -16,6 +16,7 @@ from phash_jax.data.dataset import (
     validate,
 )
 from phash_jax.data.load import load_dataset
+from phash_jax.study_arrays import study_arrays
 
 
 @pytest.fixture
@@ -95,6 +96,24 @@ def test_a_dataset_from_a_config():
     data.name = "imagenet"
     with pytest.raises(ValueError, match=r"unknown data.name 'imagenet'; choose one of synthetic"):
         load_dataset(data)
+
+
+def test_the_five_arrays_of_the_study(three):
+    arrays = study_arrays(repeat_train(three, 2))
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "img_test": (6, 8, 8, 3),
+        "images_train": (18, 8, 8, 3),
+        "images_train_h": (18, 8, 8, 3),
+        "images_test_h": (6, 8, 8, 3),
+        "images_test_distorted": (6, 8, 8, 3),
+    }
+    assert all(array.dtype == np.uint8 for array in arrays.values())
+    means = three.test.images.mean((1, 2, 3), keepdims=True)
+    np.testing.assert_array_equal(arrays["images_test_h"], three.test.images > means)
+    # Level 200 sends everything 17 or more above 128 to 255, 17 or more below to 0.
+    far = np.abs(three.test.images.astype(int) - 128) >= 17
+    expected = np.where(three.test.images > 128, 255, 0)
+    np.testing.assert_array_equal(arrays["images_test_distorted"][far], expected[far])
 
 
 def test_fixture_is_valid():

@@ -130,6 +130,7 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
     assert "Traceback" not in other.stderr
 
 
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
 def test_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
     fields = {"train.num_steps": 600}
     whole = run("original", tmp_path / "whole", npz, **fields)

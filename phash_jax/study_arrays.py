@@ -1,0 +1,56 @@
+"""The study's five arrays (Fig 3.2), made from any dataset."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from phash_jax.data.dataset import Dataset
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import TEST_SETS
+from phash_jax.hashing import average_hash_image
+from phash_jax.workdir import claim
+
+_CHUNK = 1_000
+
+
+def study_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The arrays the study trained and tested with, under its names.
+
+    Args:
+        dataset: cats and dogs, in the study 20,000 training and 2,000 test images of 32x32 pixels.
+
+    Returns:
+        ``img_test``, ``images_train`` and ``images_test_distorted`` (contrast level 200): uint8
+        ``[N, H, W, 3]``, 0 to 255; ``images_train_h`` and ``images_test_h``: their average-hash
+        images, uint8 ``[N, H, W, 3]``, 0 or 1.
+    """
+
+    def hashed(image):
+        return average_hash_image(image).astype(jnp.uint8)
+
+    train, test = dataset.train.images, dataset.test.images
+    return {
+        "img_test": test,
+        "images_train": train,
+        "images_train_h": _in_chunks(hashed, train),
+        "images_test_h": _in_chunks(hashed, test),
+        "images_test_distorted": _in_chunks(TEST_SETS["contrast_200"], test),
+    }
+
+
+def _in_chunks(of_one: Callable, images: np.ndarray) -> np.ndarray:
+    of_many = jax.jit(jax.vmap(of_one))
+    chunks = [of_many(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)]
+    return np.concatenate([np.asarray(chunk) for chunk in chunks])
+
+
+def write(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """Saves the arrays of a config's dataset as ``arrays.npz``; returns their names and shapes."""
+    claim(workdir, config)
+    arrays = study_arrays(load_dataset(config.data))
+    np.savez_compressed(workdir / "arrays.npz", **arrays)
+    return "\n".join(f"{name:24}{array.shape}" for name, array in arrays.items())
