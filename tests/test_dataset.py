@@ -92,7 +92,9 @@ def test_a_dataset_from_a_config():
     dataset = load_dataset(data)
     assert dataset.class_names == ("dog", "cat")
     assert dataset.train.images.shape[1:] == (16, 16, 3)
-    assert len(dataset.train) == 2 * len(set(dataset.train.ids))
+    assert len(dataset.train) == 60
+    assert len(dataset.test) == 20
+    assert len(set(dataset.train.ids)) == 30
     data.name = "imagenet"
     with pytest.raises(ValueError, match=r"unknown data.name 'imagenet'; choose one of synthetic"):
         load_dataset(data)

@@ -20,15 +20,20 @@ from phash_jax.data.dataset import (
 def _load_synthetic(data: ml_collections.ConfigDict) -> Dataset:
     from phash_jax.data import synthetic
 
+    # Only the classes asked for are drawn, so that the sizes are those of the config.
+    classes = tuple(names(data.classes)) or synthetic.CLASS_NAMES
+
     def split(name: str, num_images: int) -> Split:
         images, labels = synthetic.generate(
-            seed=data.seed, split=name, num_images=num_images, image_size=data.image_size
+            seed=data.seed,
+            split=name,
+            num_images=num_images,
+            image_size=data.image_size,
+            class_names=classes,
         )
         return Split(images, labels, np.array([f"{name}_{i:05d}" for i in range(num_images)]))
 
-    return Dataset(
-        split("train", data.train_size), split("test", data.test_size), synthetic.CLASS_NAMES
-    )
+    return Dataset(split("train", data.train_size), split("test", data.test_size), classes)
 
 
 def _load_cifar10(data: ml_collections.ConfigDict) -> Dataset:
