@@ -63,8 +63,9 @@ class TrainState:
         opt_state: state of the optimizer.
     """
 
-    seed: Int32[Array, ""]
-    step: Int32[Array, ""]
+    # Not annotated as arrays: tree maps also make states of shapes and of shardings.
+    seed: PyTree
+    step: PyTree
     params: PyTree
     batch_stats: PyTree
     opt_state: PyTree
