@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.runs = ConfigDict()
     # Train only these of the named runs, comma-separated. Empty: all of them.
     config.only = ""
-    # Column of the study's tables to print beside the run: original, phash or none.
+    # Column of the study's tables to print beside a run on CIFAR-10: original, phash or none.
     config.published = "none"
 
     # How a uint8 image becomes the network's input: raw or average_hash.
@@ -63,7 +63,11 @@ def get_config() -> ConfigDict:
     model.num_outputs = 0
     # relu, elu or tanh.
     model.activation = "relu"
-    # lecun_normal, truncated_normal (with kernel_stddev), he_normal or glorot_uniform.
+    # lecun_normal, truncated_normal (with kernel_stddev), he_normal or glorot_uniform. The study
+    # names truncated_normal with 0.1. That is right for the first layer (fan-in 75: lecun_normal is
+    # 0.115 there), and several times too much for the deep convolutions (fan-in 1600: 0.025). It
+    # trains, but worse: CIFAR-10 cats and dogs, one seed, test accuracy after 2,000 steps raw
+    # 70.7 % against 75.2 %, hashed 63.1 % against 66.9 % (a sketch of this network, before it).
     model.kernel_init = "lecun_normal"
     model.kernel_stddev = 0.1
     model.bias_init = 0.1

@@ -21,6 +21,4 @@ def get_config():
     config.train.num_seeds = 2
     config.train.log_every = 50
     config.train.checkpoint_every = 200
-    for run in config.runs.values():
-        run.published = "none"
     return config

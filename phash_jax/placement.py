@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 SEED, BATCH = "seed", "batch"
 
+# An estimate: only machines of two cores were at hand, where a share is 32 images.
 _MIN_IMAGES_PER_CPU_DEVICE = 16
 
 
@@ -52,7 +53,10 @@ def use_cpu_cores(num_devices: int) -> None:
     Args:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
     """
-    num_devices = num_devices or len(os.sched_getaffinity(0))
+    if not num_devices:
+        # Which cores a process may use is known on Linux only.
+        affinity = getattr(os, "sched_getaffinity", None)
+        num_devices = len(affinity(0)) if affinity else os.cpu_count() or 1
     os.environ.setdefault("NPROC", str(4 * num_devices))
     jax.config.update("jax_num_cpu_devices", num_devices)
     # Several programs with collectives in flight at once could use up the threads all the same.

@@ -15,6 +15,7 @@ import pytest
 from conftest import make_split
 
 from phash_jax import checkpoint, results
+from phash_jax.data import cifar10
 from phash_jax.metrics import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -116,7 +117,8 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
         assert result["statistics"]["test_accuracy"]["clean"]["mean"] == pytest.approx(
             np.mean(clean)
         )
-    assert "54.6 %" in (tmp_path / "summary.md").read_text()
+    # The study's numbers are no measure for other pictures than its own.
+    assert "published" not in (tmp_path / "summary.md").read_text()
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/metrics.jsonl")}
     second = run("compare", tmp_path, npz)
     assert second.returncode == 0, second.stderr
@@ -187,6 +189,38 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert message in done.stderr
     assert len(re.findall("^error: ", done.stderr, re.MULTILINE)) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_fig_3_2_from_the_real_images(tmp_path):
+    root = cifar10._root("")
+    if not cifar10._is_prepared(root / "cifar10" / cifar10.VERSION):
+        pytest.skip(f"no CIFAR-10 in {root}; TFDS_DATA_DIR names another folder")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "main.py",
+            "--config=configs/arrays.py",
+            f"--workdir={tmp_path}",
+            "--config.data.name=cifar10",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    shapes = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert shapes == {
+        "img_test": "(2000, 32, 32, 3)",
+        "images_train": "(20000, 32, 32, 3)",
+        "images_train_h": "(20000, 32, 32, 3)",
+        "images_test_h": "(2000, 32, 32, 3)",
+        "images_test_distorted": "(2000, 32, 32, 3)",
+    }
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        assert {name: str(array.shape) for name, array in arrays.items()} == shapes
+        np.testing.assert_array_equal(
+            arrays["images_train"][:10_000], arrays["images_train"][10_000:]
+        )
 
 
 def test_workdir_that_cannot_be_written(tmp_path, npz):
