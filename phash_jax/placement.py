@@ -57,7 +57,9 @@ def use_cpu_cores(num_devices: int) -> None:
         # Which cores a process may use is known on Linux only.
         affinity = getattr(os, "sched_getaffinity", None)
         num_devices = len(affinity(0)) if affinity else os.cpu_count() or 1
-    os.environ.setdefault("NPROC", str(4 * num_devices))
+    given = os.environ.get("NPROC", "")
+    threads = max(4 * num_devices, int(given) if given.isdigit() else 0)
+    os.environ["NPROC"] = str(threads)
     jax.config.update("jax_num_cpu_devices", num_devices)
     # Several programs with collectives in flight at once could use up the threads all the same.
     jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -84,8 +84,8 @@ def _percent(statistic: dict[str, Any]) -> str:
 
 def _number(statistic: dict[str, Any]) -> str:
     low_high = statistic["ci95"]
-    interval = f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else ""
-    return f"{statistic['mean']:.3f}{interval}"
+    interval = f" [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
+    return f"{statistic['mean']:.4f}{interval}"
 
 
 def _steps(field: str) -> Callable[[dict[str, Any]], str]:
