@@ -12,7 +12,8 @@ def get_config() -> ConfigDict:
     """The study's raw network on the embedded pictures."""
     config = ConfigDict()
 
-    # What main.py does: train (and test), or arrays (write the study's five arrays).
+    # What main.py does: train (and test), arrays (write the study's five arrays), hash_images,
+    # catalog or hash_study.
     config.job = "train"
     # Name of the run, in logs and tables.
     config.name = "default"
@@ -94,5 +95,40 @@ def get_config() -> ConfigDict:
     train.loop = "auto"
     # Virtual devices the CPU is split into. 0: one per core. Without effect on an accelerator.
     train.cpu_devices = 0
+
+    config.hash = hashes = ConfigDict()
+    # Jobs hash_images and catalog: hashes of every image, comma-separated: average_hash, dhash,
+    # dhash_vertical, phash, phash_simple, whash, colorhash.
+    hashes.names = "average_hash,dhash,phash,whash"
+    # Side of the hashes, in bits (colorhash has its own size).
+    hashes.size = 8
+    # Pillow whose arithmetic the hashes follow: 6.0, 7.0, 12.2 or 13.0, each up to the next.
+    hashes.pillow = "13.0"
+
+    config.pictures = pictures = ConfigDict()
+    # Job hash_images: folder with pictures of any size, searched with its subfolders.
+    pictures.path = ""
+    # Near-duplicates: the hash that decides (one of hash.names), the largest distance in bits, and
+    # how many pairs are listed at most (the count is exact all the same).
+    pictures.near_hash = "phash"
+    pictures.near_radius = 4
+    pictures.near_max_pairs = 100_000
+    # Threads that decode. 0: one per core.
+    pictures.threads = 0
+    # Pictures between two saves, and the most pixels of one picture.
+    pictures.part_size = 1_000
+    pictures.max_pixels = 89_478_485
+
+    config.catalog = catalog = ConfigDict()
+    # Job catalog: folder or bucket for <id>.png. Empty: images/ in the workdir.
+    catalog.image_dir = ""
+
+    config.hash_study = hash_study = ConfigDict()
+    # Job hash_study: your own picture, and a different one to compare. Empty: drawn scenes.
+    hash_study.picture = ""
+    hash_study.other_picture = ""
+    # Images of each class in the scatter plots and counts, and the distance that is no longer near.
+    hash_study.images_per_class = 100
+    hash_study.near = 10
 
     return config

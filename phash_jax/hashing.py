@@ -1,9 +1,376 @@
-"""Perceptual hash images: one bit per pixel value, decided exactly in integers."""
+"""Perceptual hashes, bit for bit those of ImageHash 4.3.2, and hash images of full resolution.
 
+A hash is a few bits that stay alike for pictures that look alike. Decisions are made in integers
+(in int32, or in float32 where the sums are exact), so that all backends agree; where ImageHash
+itself decides by floating-point noise, the hash is reported as fragile.
+
+Every hash takes the same arguments:
+    images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
+        the last axis is colour if its size is 3 and two more precede it.
+    hash_size: side of the hash, 2 or more; static, as the following.
+    pillow: key of ``phash_jax.resampling.PILLOW_GENERATIONS``: the Pillow whose gray conversion
+        and resampling are followed, "13.0" or one before it.
+    with_margin: return a ``Decision`` instead of the bits alone.
+Every hash returns bool ``[..., rows, columns]``, the array ``ImageHash.hash``, and raises TypeError
+for images that are not uint8 and ValueError for another shape, hash size or generation. All can be
+used inside ``jit``, ``vmap`` and ``shard_map``.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, UInt8
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float32, Int32, UInt8
+
+from phash_jax.choices import choose
+from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, resize
 
 _MAX_VALUES = (2**32 - 1) // 255
+_LOW_FREQUENCY_FACTOR = 4
+
+
+class Decision(NamedTuple):
+    """A hash, and how close it was.
+
+    Attributes:
+        bits: bool ``[..., rows, columns]``.
+        margin: float32 ``[...]``, the smallest distance of a value to the threshold that made it a
+            bit, in the unit of the hash's function.
+        fragile: bool ``[...]``, whether rounding in ImageHash's or our floating-point arithmetic
+            may have decided a bit.
+    """
+
+    bits: Bool[Array, "*batch rows columns"]
+    margin: Float32[Array, "*batch"]
+    fragile: Bool[Array, "*batch"]
+
+
+def _gray_resized(
+    image: UInt8[Array, "..."], *, height: int, width: int, generation: PillowGeneration
+) -> Float32[Array, "{height} {width}"]:
+    if image.ndim == 3:
+        values = gray(image, rounded=generation.rounds_gray)
+    else:
+        values = image.astype(jnp.float32)
+    return resize(values, height=height, width=width, generation=generation)
+
+
+def _above_median(values: Array) -> tuple[Bool[Array, "h w"], Float32[Array, ""]]:
+    """Which values are above their median, and the distance that keeps this decision.
+
+    A value is above the median exactly if at least half of the values are smaller: no sorting, and
+    no rounding of a mean of two. The distance is that between the two middle values, or, where one
+    value is in the middle, from it to the nearest other.
+    """
+    flat = values.ravel()
+    smaller = jnp.sum(flat[None, :] < flat[:, None], axis=1, dtype=jnp.int32)
+    above = smaller >= -(-flat.size // 2)
+    lower_middle = jnp.max(jnp.where(above, flat.min(), flat))
+    distances = jnp.abs(flat - lower_middle).astype(jnp.float32)
+    if flat.size % 2:
+        distances = jnp.where(flat == lower_middle, jnp.inf, distances)
+        decided = jnp.sum(flat == lower_middle) == 1
+    else:
+        distances = jnp.where(above, distances, jnp.inf)
+        decided = jnp.sum(above) == flat.size // 2
+    return above.reshape(values.shape), jnp.where(decided, distances.min(), 0.0)
+
+
+@functools.lru_cache(maxsize=64)
+def _dct_matrix(size: int, num_rows: int) -> np.ndarray:
+    """First rows of the unnormalised DCT-II, ``2 cos(pi k (2 i + 1) / (2 size))``, float64."""
+    frequency, position = np.arange(num_rows)[:, None], np.arange(size)
+    return 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
+
+
+def _average(image, *, hash_size, generation):
+    values = _gray_resized(image, height=hash_size, width=hash_size, generation=generation)
+    values = values.astype(jnp.int32)
+    excess = values * values.size - values.sum()
+    return Decision(excess > 0, jnp.abs(excess).min() / values.size, jnp.array(False))
+
+
+def _difference(image, *, hash_size, generation):
+    values = _gray_resized(image, height=hash_size, width=hash_size + 1, generation=generation)
+    difference = values[:, 1:] - values[:, :-1]
+    return Decision(difference > 0, jnp.abs(difference).min(), jnp.array(False))
+
+
+def _difference_vertical(image, *, hash_size, generation):
+    values = _gray_resized(image, height=hash_size + 1, width=hash_size, generation=generation)
+    difference = values[1:] - values[:-1]
+    return Decision(difference > 0, jnp.abs(difference).min(), jnp.array(False))
+
+
+def _dct_median(image, *, hash_size, generation):
+    size = hash_size * _LOW_FREQUENCY_FACTOR
+    values = _gray_resized(image, height=size, width=size, generation=generation)
+    # Only the coefficient of frequency 0, 0 sees the mean; without it the sums round less.
+    mean = jnp.floor(values.sum() / values.size)
+    values = values - mean
+    matrix = _dct_matrix(size, hash_size).astype(np.float32)
+    multiply = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+    coefficients = multiply(multiply(matrix, values), matrix.T)
+    coefficients = coefficients.at[0, 0].set(4 * (values.sum() + mean * values.size))
+    bits, gap = _above_median(coefficients)
+    # Two sums of ``size`` products and the rounding of the matrix, each at most 2**-24 of the sum
+    # of all magnitudes, on both of the coefficients that are compared.
+    error = (2 * size + 4) * 2.0**-24 * 4 * jnp.abs(values).sum()
+    return Decision(bits, gap / 2, gap <= 2 * error)
+
+
+def _dct_mean(image, *, hash_size, generation):
+    size = hash_size * _LOW_FREQUENCY_FACTOR
+    values = _gray_resized(image, height=size, width=size, generation=generation)
+    # Coefficients above 0 do not see a constant; without it flat rows give exact zeros.
+    values = values - values[:, :1]
+    # The even coefficients see the symmetric part of a row, the odd ones the antisymmetric part.
+    # Whole numbers plus a small rest: the whole part adds up exactly in float32.
+    half = size // 2
+    left, right = values[:, :half], values[:, half:][:, ::-1]
+    bits_of_fraction = int(np.log2(2**24 / (half * 510 * 2)))
+    matrix = _dct_matrix(size, hash_size + 1)[1:, :half] * 2.0**bits_of_fraction
+    whole, rest = np.rint(matrix), matrix - np.rint(matrix)
+    parts = np.stack([whole, rest]).astype(np.float32)
+    multiply = functools.partial(jnp.einsum, "phi,ri->prh", precision=lax.Precision.HIGHEST)
+    odd = multiply(parts[:, 0::2], left - right)
+    even = multiply(parts[:, 1::2], left + right)
+    coefficients = jnp.zeros((2, size, hash_size), jnp.float32)
+    coefficients = coefficients.at[:, :, 0::2].set(odd).at[:, :, 1::2].set(even)[:, :hash_size]
+    whole, rest = coefficients[0].astype(jnp.int32), coefficients[1]
+    quotient = whole.sum() // whole.size
+    remainder = (whole.sum() - quotient * whole.size) / whole.size
+    excess = (whole - quotient).astype(jnp.float32) + (rest - rest.mean() - remainder)
+    margin = jnp.abs(excess).min() / 2.0**bits_of_fraction
+    return Decision(excess > 0, margin, margin < 1e-4)
+
+
+def _wavelet(image, *, hash_size, generation):
+    if hash_size & (hash_size - 1):
+        raise ValueError(f"whash takes a hash_size that is a power of 2, got {hash_size}")
+    size = max(hash_size, 2 ** (min(image.shape[:2]).bit_length() - 1))
+    values = _gray_resized(image, height=size, width=size, generation=generation)
+    block = size // hash_size
+    # The approximation coefficients of a Haar transform are block sums, up to a factor.
+    sums = values.astype(jnp.int32).reshape(hash_size, block, hash_size, block).sum((1, 3))
+    bits, gap = _above_median(sums)
+    return Decision(bits, gap / (2 * block**2), gap == 0)
+
+
+# Pillow stores hue and saturation as integers 0 to 255; the first integers of the hue bins 1 to 5.
+_HUE_BINS = (43, 85, 128, 170, 213)
+
+
+def _hue_bin(red, green, blue, largest, spread) -> Int32[Array, "h w"]:
+    """0 to 5: the hue, ``int(255 / 6 * sixths)``, in six bins, decided in integers.
+
+    The hue in sixths of a turn is ``numerator / spread``.
+    """
+    numerator = jnp.where(
+        red == largest,
+        green - blue,
+        jnp.where(green == largest, 2 * spread + blue - red, 4 * spread + red - green),
+    )
+    numerator = jnp.where(numerator < 0, numerator + 6 * spread, numerator)
+    return sum((255 * numerator >= 6 * start * spread).astype(jnp.int32) for start in _HUE_BINS)
+
+
+def _color(image, *, binbits, generation):
+    if image.ndim == 2:
+        image = jnp.stack([image] * 3, -1)
+    black = gray(image, rounded=generation.rounds_gray) < 256 // 8
+    red, green, blue = (image[..., channel].astype(jnp.int32) for channel in range(3))
+    largest = jnp.maximum(jnp.maximum(red, green), blue)
+    spread = largest - jnp.minimum(jnp.minimum(red, green), blue)
+    # Pillow's saturation is int(255 spread / largest), compared with 85 and 170.
+    colored = ~black & (3 * spread >= largest)
+    faint = colored & (3 * spread < 2 * largest)
+    bright = colored & (255 * spread >= 171 * largest)
+    hue = _hue_bin(red, green, blue, largest, spread)
+    pixels, num_colored = black.size, jnp.maximum(1, colored.sum())
+    counts = [black.sum(), (~black & ~colored).sum()]
+    counts += [(chosen & (hue == bin)).sum() for chosen in (faint, bright) for bin in range(6)]
+    counts = jnp.stack(counts)
+    totals = jnp.stack([jnp.full((), pixels)] * 2 + [num_colored] * 12)
+    levels = 2**binbits
+    values = jnp.minimum(levels - 1, levels * counts // totals)
+    # Not binary digits: ImageHash sets bit i if the value modulo a growing power of 2 is above 0.
+    shifts = np.arange(binbits)
+    bits = values[:, None] // 2 ** (binbits - shifts - 1) % 2 ** (binbits - shifts) > 0
+    thresholds = jnp.arange(1, levels)[:, None] / levels
+    margin = jnp.abs(counts / totals - thresholds).min()
+    return Decision(bits, margin, jnp.array(False))
+
+
+def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
+    """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
+    images = jnp.asarray(images)
+    if images.dtype != jnp.uint8:
+        raise TypeError(f"a hash takes uint8 values from 0 to 255, got {images.dtype}")
+    trailing = 3 if images.ndim >= 3 and images.shape[-1] == 3 else 2
+    if images.ndim < trailing or 0 in images.shape[images.ndim - trailing :]:
+        raise ValueError(
+            f"images must be [..., H, W, 3] or gray [..., H, W] with H, W >= 1, got {images.shape}"
+        )
+    generation = choose(PILLOW_GENERATIONS, pillow, "pillow")
+    of_one = functools.partial(of_one, generation=generation, **static)
+    batch = images.shape[: images.ndim - trailing]
+    flat = images.reshape(-1, *images.shape[images.ndim - trailing :])
+    decision = jax.vmap(of_one)(flat)
+    decision = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decision)
+    return decision if with_margin else decision.bits
+
+
+def _checked(hash_size: int) -> int:
+    if hash_size < 2:
+        raise ValueError(f"hash_size must be 2 or more, got {hash_size}")
+    return hash_size
+
+
+def average_hash(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """Average hash: 1 where a pixel of the reduced gray picture is above their mean.
+
+    The picture is reduced to ``hash_size x hash_size``. Margins are in gray levels.
+
+    Equal to ``imagehash.average_hash`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _average,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def dhash(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """Difference hash: 1 where a pixel is brighter than its left neighbour.
+
+    The picture is reduced to ``hash_size`` rows of ``hash_size + 1``. Margins are in gray levels.
+
+    Equal to ``imagehash.dhash`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _difference,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def dhash_vertical(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """Vertical difference hash: 1 where a pixel is brighter than the one above it.
+
+    The picture is reduced to ``hash_size + 1`` rows of ``hash_size``. Margins are in gray levels.
+
+    Equal to ``imagehash.dhash_vertical`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _difference_vertical,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def phash(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """DCT hash: 1 where a low-frequency coefficient is above the median of them all.
+
+    The picture is reduced to ``4 hash_size`` squared; the coefficients are the first
+    ``hash_size x hash_size`` of its unnormalised DCT-II, the constant one included. Margins are in
+    units of these coefficients. ImageHash computes them in float64 and lets noise decide ties, as
+    on flat and on mirror-symmetric pictures; these, and those our float32 cannot tell apart, are
+    fragile.
+
+    Equal to ``imagehash.phash`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _dct_median,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def phash_simple(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """Row DCT hash: 1 where a coefficient is above their mean.
+
+    The picture is reduced to ``4 hash_size`` squared; the coefficients are frequencies 1 to
+    ``hash_size`` of the DCT-II of its first ``hash_size`` rows. Margins are in units of these
+    coefficients.
+
+    Equal to ``imagehash.phash_simple`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _dct_mean,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def whash(
+    images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
+    """Haar wavelet hash: 1 where a block of the picture is above the median of the blocks.
+
+    The picture is reduced to the largest power of 2 that its shorter side holds, at least
+    ``hash_size``, and cut into ``hash_size x hash_size`` blocks. Margins are in sums over a block
+    of gray levels. Where two blocks tie at the median ImageHash lets floating-point noise decide;
+    such a hash is fragile, and 0 in the tied places here.
+
+    Equal to ``imagehash.whash`` of ImageHash 4.3.2.
+    """
+    return _hash(
+        _wavelet,
+        images,
+        hash_size=_checked(hash_size),
+        pillow=pillow,
+        with_margin=with_margin,
+    )
+
+
+def colorhash(
+    images: ArrayLike, *, binbits: int = 3, pillow: str = "13.0", with_margin: bool = False
+) -> Bool[Array, "*batch 14 {binbits}"] | Decision:
+    """Colour hash: the shares of black, of gray, and of six hues, faint and bright, as digits.
+
+    The first two shares are of all pixels, the others of the coloured ones; each is cut to
+    ``2**binbits`` levels. Margins are in shares.
+
+    Equal to ``imagehash.colorhash`` of ImageHash 4.3.2.
+    """
+    return _hash(_color, images, binbits=binbits, pillow=pillow, with_margin=with_margin)
+
+
+HASHES: dict[str, Callable] = {
+    "average_hash": average_hash,
+    "dhash": dhash,
+    "dhash_vertical": dhash_vertical,
+    "phash": phash,
+    "phash_simple": phash_simple,
+    "whash": whash,
+    "colorhash": lambda images, *, hash_size=8, **options: colorhash(images, **options),
+}
 
 
 def average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
@@ -20,9 +387,70 @@ def average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
         TypeError: the image is not uint8.
         ValueError: the image has no value, or more than 16,843,009, where the sum would overflow.
     """
+    return _above_mean(_checked_image(image), axes=(0, 1, 2))
+
+
+def channel_average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
+    """True where a value is above the mean of its own channel. As ``average_hash_image``."""
+    return _above_mean(_checked_image(image), axes=(0, 1))
+
+
+def median_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
+    """True where a value is above the median of all values. As ``average_hash_image``."""
+    image = _checked_image(image)
+    half = -(-image.size // 2)
+    # The lower middle value, from its highest bit to its lowest: the largest value that fewer than
+    # half of the values are smaller than.
+    middle = jnp.array(0, jnp.int32)
+    for bit in (128, 64, 32, 16, 8, 4, 2, 1):
+        is_high = jnp.sum(image < middle + bit, dtype=jnp.int32) < half
+        middle = middle + jnp.where(is_high, bit, 0)
+    return image > middle.astype(jnp.uint8)
+
+
+def local_average_hash_image(
+    image: UInt8[Array, "h w c"], *, radius: int = 4
+) -> Bool[Array, "h w c"]:
+    """True where a value is above the mean of the window around it, all channels together.
+
+    As ``average_hash_image``, which it equals once the window covers the image.
+
+    Args:
+        image: one uint8 image, 0 to 255, any size.
+        radius: the window reaches this many pixels up, down, left and right; what lies outside
+            the image does not count.
+    """
+    image = _checked_image(image)
+    size = 2 * radius + 1
+
+    def window_sum(values):
+        for window in ((size, 1), (1, size)):
+            values = lax.reduce_window(values, jnp.int32(0), lax.add, window, (1, 1), "SAME")
+        return values
+
+    total = window_sum(image.astype(jnp.int32).sum(-1))
+    count = window_sum(jnp.full(image.shape[:2], image.shape[2], jnp.int32))
+    return image > (total // count).astype(jnp.uint8)[..., None]
+
+
+def difference_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
+    """True where a value is above its left neighbour; False in the first column.
+
+    As ``average_hash_image``; the sign of the horizontal gradient, as in ``dhash``.
+    """
+    image = _checked_image(image)
+    return jnp.pad(image[:, 1:] > image[:, :-1], ((0, 0), (1, 0), (0, 0)))
+
+
+def _checked_image(image: UInt8[Array, "h w c"]) -> UInt8[Array, "h w c"]:
     if image.dtype != jnp.uint8:
-        raise TypeError(f"average_hash_image takes uint8 values from 0 to 255, got {image.dtype}")
+        raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {image.dtype}")
     if not 0 < image.size <= _MAX_VALUES:
         raise ValueError(f"an image must have 1 to {_MAX_VALUES} values, got shape {image.shape}")
-    total = jnp.sum(image, dtype=jnp.uint32)
-    return image > (total // jnp.uint32(image.size)).astype(jnp.uint8)
+    return image
+
+
+def _above_mean(image: UInt8[Array, "h w c"], *, axes: tuple[int, ...]) -> Bool[Array, "h w c"]:
+    total = jnp.sum(image, axis=axes, dtype=jnp.uint32, keepdims=True)
+    count = jnp.uint32(image.size // total.size)
+    return image > (total // count).astype(jnp.uint8)

@@ -1,0 +1,133 @@
+"""Hashes as text, integers, bytes and packed words, and back."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Shaped, UInt32
+
+_WORD = 32
+
+
+def pack(bits: Bool[Array, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
+    """Bits as unsigned 32-bit words, the form ``phash_jax.hamming`` works on.
+
+    Row by row, most significant bit and most significant word first; on the left zeros fill up the
+    first word. So the words, read as one number, are the integer of ``to_int``.
+
+    Args:
+        bits: hashes as ``phash_jax.hashing`` returns them.
+    """
+    flat = bits.reshape(*bits.shape[:-2], -1)
+    padding = -flat.shape[-1] % _WORD
+    flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
+    words = flat.reshape(*flat.shape[:-1], -1, _WORD).astype(jnp.uint32)
+    place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
+    return jnp.sum(words << place, axis=-1, dtype=jnp.uint32)
+
+
+def unpack(
+    words: UInt32[Array, "*batch words"], *, shape: tuple[int, int]
+) -> Bool[Array, "*batch rows columns"]:
+    """The inverse of ``pack``, for hashes of ``shape`` rows and columns.
+
+    Raises:
+        ValueError: the words are too few or too many for that shape.
+    """
+    rows, columns = shape
+    if words.shape[-1] != -(-rows * columns // _WORD):
+        raise ValueError(f"{words.shape[-1]} words do not hold a hash of {rows} x {columns} bits")
+    place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
+    flat = (words[..., None] >> place & 1).astype(bool).reshape(*words.shape[:-1], -1)
+    return flat[..., flat.shape[-1] - rows * columns :].reshape(*words.shape[:-1], rows, columns)
+
+
+def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndarray, "*batch"]:
+    """Big-endian bytes, zeros on the left: one ``bytes`` for one hash, else an object array."""
+    bits = np.asarray(bits)
+    flat = bits.reshape(*bits.shape[:-2], -1)
+    padding = -flat.shape[-1] % 8
+    packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
+    return _each(lambda row: row.tobytes(), packed)
+
+
+def to_int(bits: Shaped[Any, "*batch rows columns"]) -> int | Shaped[np.ndarray, "*batch"]:
+    """Unsigned integers, first bit most significant: one ``int`` for one hash, else objects."""
+    return _each(lambda data: int.from_bytes(data, "big"), to_bytes(bits))
+
+
+def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray, "*batch"]:
+    """ImageHash's text, hexadecimal, zeros on the left: one ``str`` for one hash, else objects.
+
+    Source: ``str(ImageHash)`` of ImageHash 4.3.2, for every hash there, ``colorhash`` too.
+    """
+    rows, columns = np.shape(bits)[-2:]
+    width = -(-rows * columns // 4)
+    return _each(lambda value: f"{value:0{width}x}", to_int(bits))
+
+
+def from_int(value: int, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+    """The inverse of ``to_int``, for one hash.
+
+    Raises:
+        ValueError: the value is negative or has more bits than the shape.
+    """
+    size = shape[0] * shape[1]
+    if not 0 <= value < 2**size:
+        raise ValueError(f"{value} is not a hash of {shape[0]} x {shape[1]} bits")
+    data = np.frombuffer(value.to_bytes(-(-size // 8), "big"), np.uint8)
+    return np.unpackbits(data)[-size:].astype(bool).reshape(shape)
+
+
+def from_bytes(data: bytes, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+    """The inverse of ``to_bytes``, for one hash.
+
+    Raises:
+        ValueError: the bytes are too few or too many for the shape, or their padding is not 0.
+    """
+    wanted = -(-shape[0] * shape[1] // 8)
+    if len(data) != wanted:
+        raise ValueError(
+            f"a hash of {shape[0]} x {shape[1]} bits is {wanted} bytes, got {len(data)}"
+        )
+    return from_int(int.from_bytes(data, "big"), shape=shape)
+
+
+def from_hex(text: str, *, shape: tuple[int, int] = (8, 8)) -> Bool[np.ndarray, "rows columns"]:
+    """The inverse of ``to_hex``, for one hash: ImageHash's text to bits.
+
+    Raises:
+        ValueError: the text is not as many hexadecimal digits as the shape asks for.
+    """
+    wanted = -(-shape[0] * shape[1] // 4)
+    if len(text) != wanted or not set(text) <= set("0123456789abcdefABCDEF"):
+        raise ValueError(
+            f"a hash of {shape[0]} x {shape[1]} bits is {wanted} hexadecimal digits, got {text!r}"
+        )
+    return from_int(int(text, 16), shape=shape)
+
+
+def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
+    """The bits of an ``imagehash.ImageHash``; one of a flat array gets one row.
+
+    Raises:
+        TypeError: the object has no array of bits, as an ``ImageMultiHash``.
+    """
+    bits = getattr(imagehash, "hash", None)
+    if not isinstance(bits, np.ndarray) or bits.ndim not in (1, 2):
+        raise TypeError(f"not an imagehash.ImageHash: {imagehash!r}")
+    return np.atleast_2d(bits).astype(bool)
+
+
+def _each(function, values):
+    """``function`` of one value, or of every value of an array, as an object array."""
+    if isinstance(values, np.ndarray) and values.dtype == np.uint8:
+        batch = values.shape[:-1]
+        rows = values.reshape(-1, values.shape[-1])
+    elif isinstance(values, np.ndarray):
+        batch, rows = values.shape, values.ravel()
+    else:
+        return function(values)
+    results = np.empty(len(rows), object)
+    results[:] = [function(row) for row in rows]
+    return results.reshape(batch) if batch else results[0]
