@@ -18,10 +18,10 @@ def pack(bits: Bool[Array, "*batch rows columns"]) -> UInt32[Array, "*batch word
     Args:
         bits: hashes as ``phash_jax.hashing`` returns them.
     """
-    flat = bits.reshape(*bits.shape[:-2], -1)
+    flat = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     padding = -flat.shape[-1] % _WORD
     flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
-    words = flat.reshape(*flat.shape[:-1], -1, _WORD).astype(jnp.uint32)
+    words = flat.reshape(*flat.shape[:-1], flat.shape[-1] // _WORD, _WORD).astype(jnp.uint32)
     place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
     return jnp.sum(words << place, axis=-1, dtype=jnp.uint32)
 
@@ -45,7 +45,7 @@ def unpack(
 def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndarray, "*batch"]:
     """Big-endian bytes, zeros on the left: one ``bytes`` for one hash, else an object array."""
     bits = np.asarray(bits)
-    flat = bits.reshape(*bits.shape[:-2], -1)
+    flat = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     padding = -flat.shape[-1] % 8
     packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
     return _each(lambda row: row.tobytes(), packed)

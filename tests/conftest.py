@@ -9,6 +9,7 @@ import pytest
 
 # Shapes and types in annotations are checked in every call that the tests make.
 with jaxtyping.install_import_hook("phash_jax", "beartype.beartype"):
+    from phash_jax.data import cifar10
     from phash_jax.data.dataset import Dataset, Split
     from phash_jax.placement import use_cpu_cores
     from phash_jax.runs import named_runs  # noqa: F401  (imports all that a run needs)
@@ -35,6 +36,14 @@ def make_split(seed: int, num_images: int, size: int = 16) -> Split:
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     return Dataset(make_split(0, 256), make_split(1, 101), ("upper", "left"))
+
+
+@pytest.fixture(scope="session")
+def real_cifar10() -> Dataset:
+    root = cifar10._root("")
+    if not cifar10._is_prepared(root / "cifar10" / cifar10.VERSION):
+        pytest.skip(f"no CIFAR-10 in {root}; TFDS_DATA_DIR names another folder")
+    return cifar10.load(data_dir="")
 
 
 @pytest.fixture

@@ -406,12 +406,9 @@ def test_a_folder_in_another_format_is_named(prepared, tmp_path):
         cifar10.load(data_dir=str(tmp_path))
 
 
-def test_the_real_one():
+def test_the_real_one(real_cifar10):
     """What anyone who has the 60,000 images can check: the first labels and the counts."""
-    root = cifar10._root("")
-    if not cifar10._is_prepared(root / "cifar10" / cifar10.VERSION):
-        pytest.skip(f"no CIFAR-10 in {root}; TFDS_DATA_DIR names another folder")
-    dataset = cifar10.load(data_dir="")
+    dataset = real_cifar10
     first = [dataset.class_names[label] for label in dataset.train.labels[:10]]
     assert first == [
         "frog",

@@ -15,7 +15,6 @@ import pytest
 from conftest import make_split
 
 from phash_jax import checkpoint, results
-from phash_jax.data import cifar10
 from phash_jax.metrics import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -191,10 +190,8 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("real_cifar10")
 def test_fig_3_2_from_the_real_images(tmp_path):
-    root = cifar10._root("")
-    if not cifar10._is_prepared(root / "cifar10" / cifar10.VERSION):
-        pytest.skip(f"no CIFAR-10 in {root}; TFDS_DATA_DIR names another folder")
     done = subprocess.run(
         [
             sys.executable,

@@ -1,6 +1,7 @@
 """Hash images, decided exactly, and the raw values."""
 
 from fractions import Fraction
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from phash_jax.hashing import average_hash_image
+from phash_jax.hashing import (
+    average_hash_image,
+    channel_average_hash_image,
+    difference_hash_image,
+    local_average_hash_image,
+    median_hash_image,
+)
 from phash_jax.preprocess import PREPROCESS
 
 images = hnp.arrays(np.uint8, st.sampled_from([(1, 1, 3), (2, 3, 3), (8, 8, 3), (5, 4, 1)]))
@@ -57,3 +64,47 @@ def test_inputs_of_the_network():
         jax.jit(jax.vmap(PREPROCESS["average_hash"]))(batch)[1],
         PREPROCESS["average_hash"](batch[1]),
     )
+
+
+@settings(deadline=None, max_examples=30)
+@given(images, st.integers(0, 3))
+def test_the_other_hash_images_are_exact(image, radius):
+    def mean(values):
+        return Fraction(int(values.sum(dtype=np.int64)), values.size)
+
+    def window(y, x):
+        rows = slice(max(0, y - radius), y + radius + 1)
+        return image[rows, max(0, x - radius) : x + radius + 1]
+
+    indices = list(np.ndindex(image.shape))
+    median = Fraction(float(np.median(image)))
+    expected = {
+        channel_average_hash_image: [
+            Fraction(int(image[i])) > mean(image[..., i[2]]) for i in indices
+        ],
+        median_hash_image: [Fraction(int(image[i])) > median for i in indices],
+        partial(local_average_hash_image, radius=radius): [
+            Fraction(int(image[i])) > mean(window(i[0], i[1])) for i in indices
+        ],
+        difference_hash_image: [
+            i[1] > 0 and image[i] > image[i[0], i[1] - 1, i[2]] for i in indices
+        ],
+    }
+    for hash_image, bits in expected.items():
+        assert np.asarray(hash_image(jnp.asarray(image))).ravel().tolist() == bits
+
+
+def test_a_window_over_the_whole_image_gives_the_average_hash():
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8))
+    np.testing.assert_array_equal(
+        local_average_hash_image(image, radius=8), average_hash_image(image)
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in PREPROCESS if name != "raw"])
+def test_hash_images_are_zeros_and_ones_under_jit_and_vmap(name):
+    batch = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    hashed = jax.jit(jax.vmap(PREPROCESS[name]))(batch)
+    assert hashed.dtype == jnp.float32
+    assert set(np.unique(hashed)) == {0, 1}
+    np.testing.assert_array_equal(hashed[2], PREPROCESS[name](jnp.asarray(batch[2])))

@@ -1,0 +1,86 @@
+"""Hashes as text, integers, bytes and words, against ImageHash's own text."""
+
+import imagehash
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from phash_jax import codes
+
+SHAPES = [(8, 8), (16, 16), (5, 5), (14, 3), (2, 2), (1, 1)]
+hashes = st.sampled_from(SHAPES).flatmap(lambda shape: hnp.arrays(bool, shape))
+
+
+@settings(deadline=None, max_examples=40)
+@given(hashes)
+def test_every_form_leads_back_to_the_bits(bits):
+    shape = bits.shape
+    text = codes.to_hex(bits)
+    assert text == str(imagehash.ImageHash(bits))
+    value = codes.to_int(bits)
+    assert value == int(text, 16)
+    assert codes.to_bytes(bits) == value.to_bytes(-(-bits.size // 8), "big")
+    words = np.asarray(codes.pack(jnp.asarray(bits)))
+    assert sum(int(word) << 32 * i for i, word in enumerate(words[::-1])) == value
+    for again in (
+        codes.from_hex(text, shape=shape),
+        codes.from_int(value, shape=shape),
+        codes.from_bytes(codes.to_bytes(bits), shape=shape),
+        codes.unpack(jnp.asarray(words), shape=shape),
+        codes.from_imagehash(imagehash.ImageHash(bits)),
+    ):
+        np.testing.assert_array_equal(again, bits)
+
+
+def test_batches_keep_their_shape():
+    bits = np.random.default_rng(0).integers(0, 2, (2, 3, 8, 8)).astype(bool)
+    for function in (codes.to_hex, codes.to_int, codes.to_bytes):
+        values = function(bits)
+        assert values.shape == (2, 3)
+        assert values[1, 2] == function(bits[1, 2])
+    words = codes.pack(jnp.asarray(bits))
+    assert words.shape == (2, 3, 2)
+    np.testing.assert_array_equal(codes.unpack(words, shape=(8, 8)), bits)
+    assert codes.to_hex(bits[:0]).shape == (0, 3)
+
+
+def test_text_of_real_hashes():
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+    for reference, shape in (
+        (imagehash.average_hash(picture), (8, 8)),
+        (imagehash.colorhash(picture), (14, 3)),
+    ):
+        bits = codes.from_imagehash(reference)
+        assert codes.to_hex(bits) == str(reference)
+        np.testing.assert_array_equal(
+            codes.from_hex(str(reference), shape=shape).ravel(), bits.ravel()
+        )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: codes.from_hex("ff"), "8 x 8 bits is 16 hexadecimal digits, got 'ff'"),
+        (lambda: codes.from_hex("0x00000000000000"), "16 hexadecimal digits"),
+        (lambda: codes.from_hex("fffffffffffffff_"), "16 hexadecimal digits"),
+        (lambda: codes.from_hex("ff", shape=(5, 1)), "not a hash of 5 x 1 bits"),
+        (lambda: codes.from_int(-1, shape=(8, 8)), "-1 is not a hash of 8 x 8 bits"),
+        (lambda: codes.from_bytes(b"123", shape=(8, 8)), "8 x 8 bits is 8 bytes, got 3"),
+        (
+            lambda: codes.unpack(jnp.zeros(3, jnp.uint32), shape=(8, 8)),
+            "3 words do not hold a hash of 8 x 8 bits",
+        ),
+    ],
+)
+def test_what_is_no_hash_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_only_imagehashes_are_converted():
+    with pytest.raises(TypeError, match=r"not an imagehash\.ImageHash: 'ff'"):
+        codes.from_imagehash("ff")

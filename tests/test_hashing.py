@@ -1,0 +1,277 @@
+"""Hashes against ImageHash, bit for bit, and what they report about noise."""
+
+import functools
+
+import imagehash
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import Mesh, PartitionSpec
+from PIL import Image
+
+from phash_jax import hashing
+from phash_jax.data import synthetic
+from phash_jax.resampling import (
+    PILLOW_GENERATIONS,
+    generation_of,
+    gray,
+    lanczos_weights,
+    resize,
+)
+
+INSTALLED = generation_of(PIL.__version__)
+# ImageHash decides these by floating-point noise where values tie.
+NOISY = ("phash", "whash")
+
+
+def make_images(kind: str, *, shape: tuple[int, int] = (32, 32), count: int = 40) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    height, width = shape
+    random = rng.integers(0, 256, (count, height, width, 3), np.uint8)
+    if kind == "random":
+        return random
+    if kind == "flat":
+        return np.broadcast_to(random[:, :1, :1], random.shape).copy()
+    if kind == "gradient":
+        slope = np.arange(width)[:, None] * rng.integers(0, 9, (count, 1, 1, 3))
+        return np.broadcast_to(slope, random.shape).astype(np.uint8)
+    if kind == "gradient down":
+        return make_images("gradient", shape=(width, height)).swapaxes(1, 2).copy()
+    drawn, _ = synthetic.generate(
+        seed=0, split="test", num_images=count, image_size=max(shape), class_names=("cat", "dog")
+    )
+    drawn = np.asarray(drawn)[:, :height, :width]
+    if kind == "drawn":
+        return drawn
+    if kind == "mirror":
+        half = drawn[:, :, : width // 2]
+        return np.concatenate([half, half[:, :, ::-1]], 2)
+    assert kind == "binary"
+    return np.where(drawn > 128, 255, 0).astype(np.uint8)
+
+
+KINDS = ("random", "flat", "gradient", "gradient down", "drawn", "mirror", "binary")
+
+
+@functools.cache
+def jitted(name: str, hash_size: int):
+    return jax.jit(
+        functools.partial(
+            hashing.HASHES[name], hash_size=hash_size, pillow=INSTALLED, with_margin=True
+        )
+    )
+
+
+def of_imagehash(name: str, images: np.ndarray, hash_size: int) -> np.ndarray:
+    size = () if name == "colorhash" else (hash_size,)
+    function = getattr(imagehash, name)
+    return np.stack([function(Image.fromarray(image), *size).hash for image in images])
+
+
+def mismatches(name: str, images: np.ndarray, hash_size: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Which images' hashes differ, and which are reported as fragile."""
+    decision = jitted(name, hash_size)(images)
+    reference = of_imagehash(name, images, hash_size).reshape(decision.bits.shape)
+    return (np.asarray(decision.bits) != reference).any((1, 2)), np.asarray(decision.fragile)
+
+
+def assert_equal_to_imagehash(name: str, images: np.ndarray, hash_size: int = 8) -> None:
+    wrong, fragile = mismatches(name, images, hash_size)
+    assert not (wrong & ~fragile if name in NOISY else wrong).any()
+
+
+@pytest.mark.parametrize("name", hashing.HASHES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_to_imagehash(name, kind):
+    assert_equal_to_imagehash(name, make_images(kind))
+
+
+@pytest.mark.parametrize("name", [name for name in hashing.HASHES if name != "colorhash"])
+def test_sixteen_bits_a_side_are_equal_to_imagehash(name):
+    for kind in KINDS:
+        assert_equal_to_imagehash(name, make_images(kind), hash_size=16)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (640, 288), (288, 640), (75, 100), (15, 7)], ids=str)
+def test_any_size_is_equal_to_imagehash(shape):
+    for kind in ("random", "drawn"):
+        images = make_images(kind, shape=shape, count=4)
+        for name in hashing.HASHES:
+            assert_equal_to_imagehash(name, images)
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    name=st.sampled_from(list(hashing.HASHES)),
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    hash_size=st.sampled_from([2, 4, 8]),
+    colour=st.booleans(),
+    levels=st.sampled_from([2, 5, 256]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_picture_is_equal_to_imagehash(name, height, width, hash_size, colour, levels, seed):
+    # A gray picture of width 3 would be taken for one row of colours.
+    width += width == 3
+    shape = (8, height, width, 3) if colour else (8, height, width)
+    values = np.random.default_rng(seed).integers(0, levels, shape)
+    assert_equal_to_imagehash(name, (values * (255 // (levels - 1))).astype(np.uint8), hash_size)
+
+
+def test_three_thousand_images_of_cifar10(real_cifar10):
+    for name in hashing.HASHES:
+        wrong, fragile = mismatches(name, real_cifar10.train.images[:3000])
+        assert not (wrong & ~fragile if name in NOISY else wrong).any()
+        if name == "phash":
+            assert fragile.mean() <= 0.04
+
+
+def test_all_colours_have_pillows_gray_hue_and_saturation():
+    @jax.jit
+    def classes(image):
+        red, green, blue = (image[..., channel].astype(jnp.int32) for channel in range(3))
+        largest = jnp.maximum(jnp.maximum(red, green), blue)
+        spread = largest - jnp.minimum(jnp.minimum(red, green), blue)
+        return (
+            gray(image, rounded=True),
+            hashing._hue_bin(red, green, blue, largest, spread),
+            *hashing._saturation_classes(largest, spread),
+        )
+
+    low = np.arange(65536)
+    for red in range(256):
+        image = np.stack([np.full(65536, red), low >> 8, low & 255], -1).astype(np.uint8)
+        picture = Image.fromarray(image.reshape(256, 256, 3))
+        level, hue_bin, coloured, faint, bright = classes(image.reshape(256, 256, 3))
+        hue, saturation, _ = (np.asarray(band) for band in picture.convert("HSV").split())
+        expected = np.minimum(np.digitize(hue, np.linspace(0, 255, 7)) - 1, 5)
+        np.testing.assert_array_equal(level, picture.convert("L"))
+        np.testing.assert_array_equal(hue_bin, np.where(saturation < 85, hue_bin, expected))
+        # Black, the one colour without a saturation, is told apart before.
+        seen = np.asarray(level) >= 32
+        np.testing.assert_array_equal((saturation >= 85) & seen, coloured & seen)
+        np.testing.assert_array_equal((saturation < 170) & (saturation >= 85) & seen, faint & seen)
+        np.testing.assert_array_equal((saturation > 170) & seen, bright & seen)
+
+
+def test_margins_say_how_close_a_decision_was():
+    levels = np.full((8, 8), 100, np.uint8)
+    levels[0, 0] = 164
+    decision = hashing.average_hash(levels, with_margin=True)
+    # The mean is 101.
+    assert np.asarray(decision.bits).sum() == 1
+    assert float(decision.margin) == 1
+    assert not decision.fragile
+    assert float(hashing.whash(levels, with_margin=True).margin) == 0
+    assert hashing.whash(levels, with_margin=True).fragile
+    ramp = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    decision = hashing.whash(ramp, with_margin=True)
+    np.testing.assert_array_equal(decision.bits, ramp > 31)
+    assert float(decision.margin) == 0.5
+    assert not decision.fragile
+
+
+def test_an_odd_number_of_values_has_its_median_among_them():
+    values = jnp.array([[5.0, 1.0, 9.0], [3.0, 7.0, 2.0], [8.0, 4.0, 6.5]])
+    bits, distance = hashing._above_median(values)
+    np.testing.assert_array_equal(bits, values > 5)
+    assert float(distance) == 1.0
+    _, distance = hashing._above_median(values.at[0, 1].set(5.0))
+    assert float(distance) == 0
+
+
+def test_large_hashes_are_decided_like_small_ones(monkeypatch):
+    values = jnp.asarray(np.random.default_rng(0).normal(size=(9, 8)), jnp.float32)
+    written_out = hashing._above_median(values)
+    monkeypatch.setattr(hashing, "_MOST_VALUES_COMPARED", 0)
+    jax.tree.map(np.testing.assert_array_equal, hashing._above_median(values), written_out)
+
+
+def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
+    images = make_images("random", count=16)
+    expected = np.asarray(jitted("dhash", 8)(images).bits)
+    dhash = jax.jit(functools.partial(hashing.dhash, pillow=INSTALLED))
+    np.testing.assert_array_equal(dhash(images[3]), expected[3])
+    nested = dhash(images.reshape(2, 8, 32, 32, 3))
+    np.testing.assert_array_equal(nested, expected.reshape(2, 8, 8, 8))
+    np.testing.assert_array_equal(jax.vmap(dhash)(jnp.asarray(images)), expected)
+    mesh = Mesh(np.array(jax.devices()), ("images",))
+    spec = PartitionSpec("images")
+    sharded = jax.shard_map(dhash, mesh=mesh, in_specs=spec, out_specs=spec)
+    np.testing.assert_array_equal(jax.jit(sharded)(images), expected)
+    assert dhash(images[:0]).shape == (0, 8, 8)
+
+
+def test_gray_pictures_hash_as_their_colour_twins():
+    levels = make_images("random")[..., 0]
+    colours = np.repeat(levels[..., None], 3, -1)
+    for name in ("dhash", "colorhash"):
+        hashes = jitted(name, 8)(levels).bits, jitted(name, 8)(colours).bits
+        np.testing.assert_array_equal(*hashes)
+
+
+def test_the_pillow_generation_decides():
+    tall = make_images("random", shape=(200, 90), count=20)
+    dhash = jax.jit(hashing.dhash, static_argnames="pillow")
+    old, new = (np.asarray(dhash(tall, pillow=key)) for key in ("7.0", "13.0"))
+    assert (old != new).any()
+    square = make_images("random", count=20)
+    first, second = (np.asarray(dhash(square, pillow=key)) for key in ("7.0", "13.0"))
+    np.testing.assert_array_equal(first, second)
+    # Its gray value is 0.53.
+    pixel = jnp.array([[[1, 0, 2]]], jnp.uint8)
+    assert int(gray(pixel, rounded=True)[0, 0]) == 1
+    assert int(gray(pixel, rounded=False)[0, 0]) == 0
+
+
+def test_the_generation_of_a_pillow_version():
+    versions = ["6.2.2", "7.0.0", "9.2.0", "12.1.1", "12.10", "14.0.dev0"]
+    expected = ["6.0", "7.0", "7.0", "7.0", "12.2", "13.0"]
+    assert [generation_of(version) for version in versions] == expected
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    new_size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    levels=st.sampled_from([2, 256]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_resize_is_pillows(size, new_size, levels, seed):
+    values = np.random.default_rng(seed).integers(0, levels, size) * (255 // (levels - 1))
+    values = values.astype(np.uint8)
+    height, width = new_size
+    generation = PILLOW_GENERATIONS[INSTALLED]
+    resized = jax.jit(functools.partial(resize, height=height, width=width, generation=generation))(
+        values
+    )
+    expected = Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(resized, np.asarray(expected))
+
+
+def test_weights_of_a_picture_kept_at_its_size_are_one():
+    np.testing.assert_array_equal(lanczos_weights(5, 5), np.eye(5) * 2**22)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "error", "message"),
+    [
+        (np.zeros((8, 8), np.float32), {}, TypeError, "uint8 values from 0 to 255, got float32"),
+        (np.zeros(8, np.uint8), {}, ValueError, r"\[\.\.\., H, W, 3\] or gray .* got \(8,\)"),
+        (np.zeros((2, 0, 8), np.uint8), {}, ValueError, r"H, W >= 1, got \(2, 0, 8\)"),
+        (np.zeros((8, 8), np.uint8), {"hash_size": 1}, ValueError, "must be 2 or more, got 1"),
+        (np.zeros((8, 8), np.uint8), {"pillow": "1"}, ValueError, "choose one of 6.0, 7.0, 12.2"),
+    ],
+)
+def test_bad_input_is_refused(images, options, error, message):
+    with pytest.raises(error, match=message):
+        hashing.dhash(images, **options)
+
+
+def test_whash_wants_a_power_of_two():
+    with pytest.raises(ValueError, match="power of 2, got 6"):
+        hashing.whash(np.zeros((8, 8), np.uint8), hash_size=6)
