@@ -21,10 +21,13 @@ def get_config() -> ConfigDict:
     config.runs = ConfigDict()
     # Train only these of the named runs, comma-separated. Empty: all of them.
     config.only = ""
-    # Column of the study's tables to print beside a run on CIFAR-10: original, phash or none.
+    # Published numbers to print beside a run on CIFAR-10: original, phash, a row of Fig 5.5 (as its
+    # config is named; original_fig_5_5) or none.
     config.published = "none"
 
-    # How a uint8 image becomes the network's input: raw or average_hash.
+    # How a uint8 image becomes the network's input: raw, or the 0 and 1 of average_hash (above the
+    # image's mean), channel_average_hash, median_hash, local_average_hash (above the mean of 9x9
+    # pixels) or difference_hash (above the left neighbour).
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"
@@ -64,11 +67,12 @@ def get_config() -> ConfigDict:
     model.num_outputs = 0
     # relu, elu or tanh.
     model.activation = "relu"
-    # lecun_normal, truncated_normal (with kernel_stddev), he_normal or glorot_uniform. The study
-    # names truncated_normal with 0.1. That is right for the first layer (fan-in 75: lecun_normal is
-    # 0.115 there), and several times too much for the deep convolutions (fan-in 1600: 0.025). It
-    # trains, but worse: CIFAR-10 cats and dogs, one seed, test accuracy after 2,000 steps raw
-    # 70.7 % against 75.2 %, hashed 63.1 % against 66.9 % (a sketch of this network, before it).
+    # lecun_normal, truncated_normal (with kernel_stddev), he_normal, glorot_uniform, uniform (0 to
+    # 1). The study names truncated_normal with 0.1. That is right for the first layer (fan-in 75:
+    # lecun_normal is 0.115 there), and several times too much for the deep convolutions (fan-in
+    # 1600: 0.025). It trains, but worse: CIFAR-10 cats and dogs, one seed, test accuracy after
+    # 2,000 steps raw 70.7 % against 75.2 %, hashed 63.1 % against 66.9 % (a sketch of this network,
+    # before it).
     model.kernel_init = "lecun_normal"
     model.kernel_stddev = 0.1
     model.bias_init = 0.1

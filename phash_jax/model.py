@@ -20,6 +20,8 @@ KERNEL_INITS: dict[str, Callable[[float], nn.initializers.Initializer]] = {
     "lecun_normal": lambda _: nn.initializers.lecun_normal(),
     "he_normal": lambda _: nn.initializers.he_normal(),
     "glorot_uniform": lambda _: nn.initializers.glorot_uniform(),
+    # From 0 to 1: TensorFlow's random_uniform without arguments.
+    "uniform": lambda _: nn.initializers.uniform(1.0),
 }
 
 BATCH_NORM_LAYERS: dict[str, Callable[[int], bool]] = {

@@ -58,7 +58,7 @@ def test_a_run_with_an_unknown_field_is_refused():
     [
         ("test_sets", "unknown test_sets 'oops'; choose one of clean, contrast_200"),
         ("data.name", "unknown data.name 'oops'; choose one of synthetic, cifar10, file"),
-        ("published", "unknown published 'oops'; choose one of original, phash, none"),
+        ("published", "unknown published 'oops'; choose one of original, phash,"),
         ("train.loop", "unknown train.loop 'oops'; choose one of auto, scan, dispatch"),
     ],
 )
@@ -98,3 +98,33 @@ def test_damaged_config_json_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"name": ')
     with pytest.raises(WorkdirError, match=r"config.json is not JSON"):
         claim(tmp_path, load_config("original"))
+
+
+ROWS = {
+    "elu": {"model.activation": "elu"},
+    "tanh": {"model.activation": "tanh"},
+    "cross_entropy": {"loss": "sigmoid_cross_entropy"},
+    "hinge": {"loss": "hinge"},
+    "batch_100": {"train.batch_size": 100},
+    "batch_128": {"train.batch_size": 128},
+    "gradient_descent": {"optimizer.name": "sgd"},
+    "adagrad": {"optimizer.name": "adagrad"},
+    "filter_size": {"model.kernel_size": 3},
+    "four_layers": {"model.conv_layers": 4},
+    "xavier": {"model.kernel_init": "glorot_uniform"},
+    "uniform": {"model.kernel_init": "uniform"},
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_of_fig_5_5_is_the_original_with_one_flag(row, tmp_path):
+    twin = load_config("original")
+    twin.update_from_flattened_dict(ROWS[row] | {"name": row, "published": row})
+    assert load_config(f"ablation.{row}").to_dict() == twin.to_dict()
+    runs = {run.name: run for run, _ in named_runs(load_config("ablations"), tmp_path)}
+    assert runs[row].to_dict() == twin.to_dict()
+
+
+def test_the_sweep_has_every_row_of_fig_5_5(tmp_path):
+    names = {run.name for run, _ in named_runs(load_config("ablations"), tmp_path)}
+    assert names == {"original", *ROWS}

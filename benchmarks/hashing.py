@@ -1,0 +1,192 @@
+"""Images hashed per second against ImageHash, OpenCV and imagededup, in memory, same run.
+
+    pip install -e ".[dev]" "opencv-contrib-python-headless<5" imagededup
+    python benchmarks/hashing.py
+
+Every contender hashes the same random images, which are in memory in the form it takes: one array
+on the device for ours, one Pillow image or array each for the others. Rounds alternate, and ratios
+are taken within each round. On a CPU a process of its own is pinned to one core and then to two.
+Libraries that are not installed are left out; OpenCV's and imagededup's bits are not ImageHash's.
+On an accelerator the rate is also given as the share of the memory bandwidth that reading every
+image once would take.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+
+NAMES = ("average_hash", "dhash", "phash")
+# Image side, pixels, and images in one call: about 3 and 12 MB on a CPU.
+CPU_BATCHES = {32: 1_024, 256: 64}
+ACCELERATOR_BATCHES = {32: 262_144, 256: 8_192}
+# Of one measurement.
+MIN_SECONDS = 0.1
+# Bytes per second, from the makers' data sheets.
+BANDWIDTH = {
+    "NVIDIA A100-SXM4-80GB": 2.04e12,
+    "NVIDIA H100 80GB HBM3": 3.35e12,
+    "NVIDIA H200": 4.8e12,
+}
+
+
+def make_contenders(side: int, count: int, cores: int) -> dict[str, dict[str, tuple]]:
+    """For each hash, each contender's ``(function, number of images it hashes)``."""
+    import jax
+
+    from phash_jax import hashing
+
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
+    on_device = jax.device_put(images)
+    contenders: dict[str, dict[str, tuple]] = {name: {} for name in NAMES}
+    for name in NAMES:
+        hash_all = jax.jit(hashing.HASHES[name])
+        contenders[name]["phash_jax"] = (
+            lambda hash_all=hash_all: hash_all(on_device).block_until_ready(),
+            count,
+        )
+    few = images[: max(16, min(count, 8_000_000 // images[0].size // 8))]
+    pool = ThreadPoolExecutor(cores) if cores > 1 else None
+
+    def one_by_one(function: Callable, items: list) -> tuple:
+        each = pool.map if pool else map
+        return lambda: list(each(function, items)), len(items)
+
+    try:
+        import imagehash
+        from PIL import Image
+
+        pictures = [Image.fromarray(image) for image in few]
+        for name in NAMES:
+            contenders[name]["ImageHash"] = one_by_one(getattr(imagehash, name), pictures)
+    except ImportError:
+        print("ImageHash is not installed: no comparison")
+    try:
+        import cv2
+
+        cv2.setNumThreads(1)
+        contenders["average_hash"]["OpenCV"] = one_by_one(cv2.img_hash.averageHash, list(few))
+        contenders["phash"]["OpenCV"] = one_by_one(cv2.img_hash.pHash, list(few))
+    except (ImportError, AttributeError):
+        print("opencv-contrib-python is not installed: no row for OpenCV")
+    try:
+        from imagededup.methods import AHash, DHash, PHash
+
+        for name, method in zip(NAMES, (AHash, DHash, PHash), strict=True):
+            encode = method(verbose=False).encode_image
+            contenders[name]["imagededup"] = one_by_one(
+                lambda image, encode=encode: encode(image_array=image), list(few)
+            )
+    except ImportError:
+        print("imagededup is not installed: no row for it")
+    return contenders
+
+
+def seconds_of(function: Callable, repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    return (time.perf_counter() - start) / repeats
+
+
+def measure(cores: int, rounds: int) -> dict:
+    """Median seconds per image of every contender, and its ratio to ImageHash by round."""
+    import jax
+
+    on_cpu = jax.devices()[0].platform == "cpu"
+    batches = CPU_BATCHES if on_cpu else ACCELERATOR_BATCHES
+    device = jax.devices()[0].device_kind
+    rows = []
+    for side, count in batches.items():
+        for name, contenders in make_contenders(side, count, cores).items():
+            times: dict[str, list[float]] = {contender: [] for contender in contenders}
+            repeats = {}
+            for contender, (function, _) in contenders.items():
+                function()  # compiles
+                repeats[contender] = 1 + int(MIN_SECONDS / seconds_of(function, 1))
+            for _ in range(rounds):
+                for contender, (function, images) in contenders.items():
+                    seconds = seconds_of(function, repeats[contender])
+                    times[contender].append(seconds / images)
+            for contender, values in times.items():
+                row = {
+                    "side": side,
+                    "hash": name,
+                    "contender": contender,
+                    "images_per_second": float(1 / np.median(values)),
+                }
+                if "ImageHash" in times:
+                    ratio = np.array(times["ImageHash"]) / np.array(values)
+                    row["times_imagehash"] = [
+                        float(q) for q in (ratio.min(), np.median(ratio), ratio.max())
+                    ]
+                if contender == "phash_jax" and device in BANDWIDTH:
+                    read = side * side * 3 * row["images_per_second"]
+                    row["share_of_bandwidth"] = read / BANDWIDTH[device]
+                rows.append(row)
+    return {"cores": cores, "device": device, "jax": jax.__version__, "rows": rows}
+
+
+def show(result: dict) -> None:
+    print(f"{result['device']}, {result['cores']} core(s)")
+    print(f"{'pixels':>6}  {'hash':14}{'':12}{'images/s':>12}  x ImageHash (min-max)")
+    for row in result["rows"]:
+        ratio = row.get("times_imagehash")
+        print(
+            f"{row['side']:6}  {row['hash']:14}{row['contender']:12}"
+            f"{row['images_per_second']:12,.0f}  "
+            + (f"{ratio[1]:6.1f} ({ratio[0]:.1f}-{ratio[2]:.1f})" if ratio else "")
+            + (
+                f"  {row['share_of_bandwidth']:.0%} of memory bandwidth"
+                if "share_of_bandwidth" in row
+                else ""
+            )
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--cores", type=int, help="measure in this process, pinned to so many")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    if arguments.cores:
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: arguments.cores]))
+        print(json.dumps(measure(arguments.cores, arguments.rounds)))
+        return
+    results = []
+    for cores in (1, 2):
+        done = subprocess.run(
+            [sys.executable, __file__, f"--cores={cores}", f"--rounds={arguments.rounds}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        *messages, figures = done.stdout.strip().splitlines()
+        print("\n".join(messages if cores == 1 else []))
+        results.append(json.loads(figures))
+        show(results[-1])
+        if "cpu" not in results[-1]["device"].lower():
+            break
+    if arguments.output:
+        record = {
+            "command": "python benchmarks/hashing.py",
+            "python": platform.python_version(),
+            "rounds": arguments.rounds,
+            "results": results,
+        }
+        arguments.output.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Fig 5.5, row Uniform: weights uniform from 0 to 1, TensorFlow's random_uniform of 2017.
+
+Expected: weights without a sign or a scale blow up from layer to layer and cannot learn.
+
+    python main.py --config=configs/ablation/uniform.py --workdir=runs/uniform \
+        --config.data.name=cifar10
+"""
+
+from configs import original
+
+
+def get_config():
+    """The original with one change."""
+    config = original.get_config()
+    config.name = config.published = "uniform"
+    config.model.kernel_init = "uniform"
+    return config
