@@ -8,8 +8,16 @@ import ml_collections
 
 from phash_jax.metrics import write_json
 
-# Where the data lies and which of the runs to train do not change what a run is.
-_FREE_FIELDS = ("only", "data.dir")
+# Where the data lies, which of the runs to train, and what is listed of a finished catalog do not
+# change what a run is.
+_FREE_FIELDS = (
+    "only",
+    "data.dir",
+    "pictures.near_hash",
+    "pictures.near_radius",
+    "pictures.near_max_pairs",
+    "pictures.threads",
+)
 
 
 class WorkdirError(RuntimeError):

@@ -1,0 +1,210 @@
+"""A catalog of images as one Parquet file: written in parts, read as arrays, queried in SQL.
+
+python -m phash_jax.catalog DIR "SELECT LabelName, count(*) FROM images GROUP BY ALL"
+
+Columns, in this order: ImageID, LabelName, Type (train or test) and ImageAddr, as in the study's
+table (Fig 3.1); Width and Height in pixels where they are known; the hashes as unsigned 64-bit
+integers, most significant bit first, a longer hash as ``<name>_0``, ``<name>_1`` and so on;
+``fragile``, the names of this image's hashes that floating-point noise may have decided.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+from jaxtyping import Bool, UInt64
+
+from phash_jax.choices import choose
+from phash_jax.hashing import HASHES
+from phash_jax.resampling import PILLOW_GENERATIONS
+
+_NAME, _PARTS = "catalog.parquet", "parts"
+
+
+def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
+    """Refuses hashes that cannot be taken, before any work begins.
+
+    Args:
+        hashes: names, keys of ``HASHES``.
+        hash_size: side of the hashes, bits.
+        pillow: key of ``PILLOW_GENERATIONS``.
+
+    Raises:
+        ValueError: no hash, an unknown one or one named twice, or a size or generation there is
+            not.
+    """
+    if not hashes:
+        raise ValueError(f"hash.names is empty: name one or more of {', '.join(HASHES)}")
+    for name in hashes:
+        choose(HASHES, name, "hash.names")
+    if len(set(hashes)) < len(hashes):
+        raise ValueError(f"hash.names has a hash twice: {','.join(hashes)}")
+    choose(PILLOW_GENERATIONS, pillow, "hash.pillow")
+    if hash_size < 2:
+        raise ValueError(f"hash.size must be 2 or more, got {hash_size}")
+    if "whash" in hashes and hash_size & (hash_size - 1):
+        raise ValueError(f"hash.size must be a power of 2 for whash, got {hash_size}")
+
+
+def hash_columns(
+    name: str, bits: Bool[np.ndarray, "n rows columns"]
+) -> dict[str, UInt64[np.ndarray, " n"]]:
+    """The columns of one hash: the integer of ``codes.to_int``, in words of 64 bits.
+
+    Args:
+        name: name of the hash.
+        bits: one hash per image.
+    """
+    flat = bits.reshape(len(bits), bits.shape[1] * bits.shape[2])
+    flat = np.pad(flat, ((0, 0), (-flat.shape[1] % 64, 0)))
+    num_words = flat.shape[1] // 64
+    octets = np.packbits(flat, axis=1).reshape(len(bits), num_words, 8)
+    words = octets.view(">u8")[..., 0].astype(np.uint64)
+    if num_words == 1:
+        return {name: words[:, 0]}
+    return {f"{name}_{i}": words[:, i] for i in range(num_words)}
+
+
+def write_part(folder: Path, index: int, columns: Mapping[str, np.ndarray]) -> None:
+    """Writes part number ``index`` of a catalog; it is there as a whole or not at all.
+
+    Args:
+        folder: where the catalog is to be.
+        index: number of the part, from 0.
+        columns: arrays of one length; all parts have the same columns. Text is of dtype object.
+    """
+    parts = folder / _PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    table = pa.table(
+        {
+            name: pa.array(values, pa.string() if values.dtype.kind in "OU" else None)
+            for name, values in columns.items()
+        }
+    )
+    path = parts / f"part-{index:06d}.parquet"
+    temporary = path.with_suffix(".partial")
+    pq.write_table(table, temporary)
+    os.replace(temporary, path)
+
+
+def parts_done(folder: Path) -> set[int]:
+    """Numbers of the parts that are written."""
+    return {int(path.stem.removeprefix("part-")) for path in _part_paths(folder)}
+
+
+def finish(folder: Path) -> Path:
+    """Joins the parts, in their order, to ``catalog.parquet``, removes them, and returns its path.
+
+    One part is in memory at a time. A finished catalog without parts is left as it is.
+    """
+    path = folder / _NAME
+    parts = _part_paths(folder)
+    if parts:
+        temporary = path.with_suffix(".partial")
+        with pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part))
+        os.replace(temporary, path)
+    shutil.rmtree(folder / _PARTS, ignore_errors=True)
+    return path
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the catalog is whole."""
+    return (folder / _NAME).exists()
+
+
+def _part_paths(folder: Path) -> list[Path]:
+    return sorted((folder / _PARTS).glob("part-*.parquet"))
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of a catalog as NumPy arrays, text as objects."""
+    table = pq.read_table(path, columns=list(names))
+    return {name: table[name].to_numpy() for name in names}
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the catalog as ``images`` and a function ``hamming(a, b)``, bits.
+
+    For a hash of several columns add up their distances. The connection can neither write files nor
+    read others, so that no query damages a catalog.
+
+    Args:
+        path: a catalog, or the folder it lies in.
+
+    Raises:
+        FileNotFoundError: there is none; the message says what makes one.
+        ValueError: the file is no Parquet file.
+    """
+    path = path / _NAME if path.is_dir() else path
+    if not path.exists():
+        unfinished = (
+            ", only parts of one: start its command again" if _part_paths(path.parent) else ""
+        )
+        raise FileNotFoundError(
+            f"there is no catalog {path}{unfinished}; configs/catalog.py and "
+            "configs/hash_images.py make one"
+        )
+    try:
+        rows = pyarrow.dataset.dataset(path, format="parquet")
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is damaged or no Parquet file: {error}") from error
+    connection = duckdb.connect(":memory:")
+    connection.register("images", rows)
+    connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def query(path: Path, sql: str) -> str:
+    """The result of one SQL query over a catalog, as a text table.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``connect``; ValueError also for wrong SQL.
+    """
+    connection = connect(path)
+    try:
+        connection.execute(sql)
+        header = [column[0] for column in connection.description or []]
+        rows = connection.fetchall()
+    except duckdb.Error as error:
+        raise ValueError(f"DuckDB: {error}") from error
+    cells = [header, *([str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    # Numbers to the right, as far as the first row tells.
+    signs = [">" if rows and isinstance(value, int | float) else "<" for value in (rows or [()])[0]]
+    signs = signs or ["<"] * len(header)
+    lines = [
+        "  ".join(
+            f"{cell:{sign}{width}}" for cell, sign, width in zip(row, signs, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def main() -> None:
+    """Queries a catalog; what the user can mend ends in one line and exit code 1."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("path", type=Path, metavar="DIR", help="a catalog or its folder")
+    parser.add_argument("sql", help="a query over the table images; hamming(a, b) gives bits")
+    arguments = parser.parse_args()
+    try:
+        print(query(arguments.path, arguments.sql))
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

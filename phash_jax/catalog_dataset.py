@@ -1,0 +1,197 @@
+"""The job that writes a dataset's images as PNG files, and a catalog of them (Fig 3.1)."""
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import ml_collections
+import numpy as np
+from etils import epath
+from jaxtyping import Array, UInt8
+from PIL import Image
+from tqdm import tqdm
+
+from phash_jax import catalog
+from phash_jax.choices import names
+from phash_jax.data.dataset import Dataset, Split
+from phash_jax.data.load import load_dataset
+from phash_jax.hashing import HASHES, Decision
+from phash_jax.workdir import claim
+
+_PART_SIZE = 2_000
+# Fig 3.1: the first ten training images of CIFAR-10.
+_PUBLISHED_LABELS = (
+    "frog",
+    "truck",
+    "truck",
+    "deer",
+    "automobile",
+    "automobile",
+    "bird",
+    "horse",
+    "ship",
+    "cat",
+)
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """Writes every image of ``config.data`` as a PNG file and the catalog; returns its first rows.
+
+    Leaves ``catalog.parquet`` in the workdir and ``<id>.png`` in ``config.catalog.image_dir``,
+    training images first, each split in its own order. A run that was killed goes on with the part
+    it was writing.
+
+    Raises:
+        ValueError: a field that cannot be, or a bucket that cannot be reached.
+        OSError: a file cannot be written.
+    """
+    hashes = names(config.hash.names)
+    catalog.check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
+    if config.data.train_repeats != 1 or config.data.scramble_train:
+        raise ValueError(
+            "a catalog has every image once and as it is: data.train_repeats must be 1 and "
+            "data.scramble_train False"
+        )
+    claim(workdir, config)
+    if not catalog.is_finished(workdir):
+        image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
+        _write(
+            load_dataset(config.data),
+            workdir,
+            image_dir,
+            hashes=hashes,
+            hash_size=config.hash.size,
+            pillow=config.hash.pillow,
+        )
+    return _fig_3_1(workdir, is_cifar10=config.data.name == "cifar10")
+
+
+def _make_folder(address: str) -> epath.Path:
+    try:
+        folder = epath.Path(address).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+    except Exception as error:  # each kind of bucket has exceptions of its own
+        raise ValueError(
+            f"cannot write to catalog.image_dir {address} ({type(error).__name__}: {error}): name "
+            "another folder, or install and set up what this kind of bucket needs"
+        ) from error
+    return folder
+
+
+def _write(
+    dataset: Dataset,
+    workdir: Path,
+    image_dir: epath.Path,
+    *,
+    hashes: Sequence[str],
+    hash_size: int,
+    pillow: str,
+) -> None:
+    parts = [
+        (name, split, slice(start, min(start + _PART_SIZE, len(split))))
+        for name, split in (("train", dataset.train), ("test", dataset.test))
+        for start in range(0, len(split), _PART_SIZE)
+    ]
+    file_names = {name: _file_names(getattr(dataset, name)) for name in ("train", "test")}
+    done = catalog.parts_done(workdir)
+    sizes = [rows.stop - rows.start for _, _, rows in parts]
+    hash_all = _hash_program(tuple(hashes), hash_size, pillow)
+    with (
+        ThreadPoolExecutor() as threads,
+        tqdm(
+            total=sum(sizes),
+            initial=sum(sizes[i] for i in done),
+            unit="image",
+            desc="catalog",
+            dynamic_ncols=True,
+        ) as bar,
+    ):
+        for index, (name, split, rows) in enumerate(parts):
+            if index in done:
+                continue
+            images = split.images[rows]
+            decisions = hash_all(_padded(images, min(_PART_SIZE, max(sizes))))
+            paths = [image_dir / file_name for file_name in file_names[name][rows]]
+            for _ in threads.map(_save_png, images, paths):
+                bar.update()
+            labels = [dataset.class_names[label] for label in split.labels[rows]]
+            columns = {
+                "ImageID": split.ids[rows].astype(object),
+                "LabelName": np.array(labels, object),
+                "Type": np.full(len(images), name, object),
+                "ImageAddr": np.array([os.fspath(path) for path in paths], object),
+                "Width": np.full(len(images), images.shape[2], np.int32),
+                "Height": np.full(len(images), images.shape[1], np.int32),
+            }
+            fragile = np.full(len(images), "", object)
+            for hash_name, decision in decisions.items():
+                columns |= catalog.hash_columns(hash_name, np.asarray(decision.bits)[: len(images)])
+                for row in np.flatnonzero(np.asarray(decision.fragile)[: len(images)]):
+                    fragile[row] += ("," if fragile[row] else "") + hash_name
+            catalog.write_part(workdir, index, columns | {"fragile": fragile})
+    catalog.finish(workdir)
+
+
+def _file_names(split: Split) -> list[str]:
+    """``<id>.png``; what no file system or address bears becomes an underscore."""
+    cleaned = [re.sub(r"[^\w.-]+", "_", identity) for identity in split.ids.tolist()]
+    if len(set(cleaned)) < len(cleaned):
+        cleaned = [f"{name}_{row}" for row, name in enumerate(cleaned)]
+    return [f"{name}.png" for name in cleaned]
+
+
+def _padded(images: UInt8[np.ndarray, "n h w 3"], count: int) -> UInt8[np.ndarray, "count h w 3"]:
+    """Images of zeros at the end, so that one compiled program serves the last part too."""
+    return np.pad(images, ((0, count - len(images)), (0, 0), (0, 0), (0, 0)))
+
+
+def _hash_program(hashes: tuple[str, ...], hash_size: int, pillow: str):
+    @jax.jit
+    def hash_all(images: UInt8[Array, "n h w 3"]) -> dict[str, Decision]:
+        return {
+            name: HASHES[name](images, hash_size=hash_size, pillow=pillow, with_margin=True)
+            for name in hashes
+        }
+
+    return hash_all
+
+
+def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "PNG")
+    # Complete or absent, also if the run is killed just now.
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        temporary.write_bytes(encoded.getvalue())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _fig_3_1(workdir: Path, *, is_cifar10: bool) -> str:
+    """The catalog's first ten rows, beside the labels the study printed."""
+    path = workdir / "catalog.parquet"
+    count = catalog.query(path, "SELECT count(*) AS images FROM images").split()[-1]
+    rows = catalog.query(path, "SELECT ImageID, LabelName, Type, ImageAddr FROM images LIMIT 10")
+    lines = [f"{int(count):,} images in {path}; the first ten (Fig 3.1):", "", rows]
+    if is_cifar10:
+        ours = catalog.read_columns(path, ["LabelName"])["LabelName"][:10].tolist()
+        lines += [
+            "",
+            f"ours:      {' '.join(ours)}",
+            f"published: {' '.join(_PUBLISHED_LABELS)}",
+            "the same" if ours == list(_PUBLISHED_LABELS) else "they differ",
+        ]
+    lines += [
+        "",
+        f'next: python -m phash_jax.catalog {workdir} "SELECT LabelName, Type, count(*) FROM images'
+        ' GROUP BY ALL"',
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,231 @@
+"""The Parquet catalog, queries on it, and the job that catalogs a dataset."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import load_config
+from PIL import Image
+
+from phash_jax import catalog, catalog_dataset, codes
+from phash_jax.data.load import load_dataset
+from phash_jax.hashing import dhash
+
+ROOT = Path(__file__).parent.parent
+
+
+def make_columns(first: int, count: int) -> dict[str, np.ndarray]:
+    numbers = np.arange(first, first + count, dtype=np.uint64)
+    return {
+        "ImageID": np.array([f"id_{n}" for n in numbers], object),
+        "phash": numbers + np.uint64(2**63),
+    }
+
+
+def make_config(**fields):
+    config = load_config("catalog")
+    config.data.image_size = 16
+    config.data.train_size, config.data.test_size = 70, 20
+    config.update_from_flattened_dict(fields)
+    return config
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(catalog_dataset, "_PART_SIZE", 30)
+
+
+def test_parts_become_one_catalog_in_their_order(tmp_path):
+    assert catalog.parts_done(tmp_path) == set()
+    catalog.write_part(tmp_path, 1, make_columns(5, 3))
+    catalog.write_part(tmp_path, 0, make_columns(0, 5))
+    # What a run leaves that was killed while it wrote.
+    (tmp_path / "parts" / "part-000002.partial").write_bytes(b"PAR1")
+    assert catalog.parts_done(tmp_path) == {0, 1}
+    assert not catalog.is_finished(tmp_path)
+    path = catalog.finish(tmp_path)
+    read = catalog.read_columns(path, ["phash", "ImageID"])
+    assert read["ImageID"].tolist() == [f"id_{n}" for n in range(8)]
+    assert read["phash"].dtype == np.uint64
+    assert read["phash"].tolist() == [n + 2**63 for n in range(8)]
+    assert not (tmp_path / "parts").exists()
+    assert catalog.finish(tmp_path) == path
+
+
+def test_the_same_parts_give_the_same_bytes(tmp_path):
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        catalog.write_part(folder, 0, make_columns(0, 5))
+        catalog.write_part(folder, 1, make_columns(0, 0))
+        catalog.finish(folder)
+    assert (tmp_path / "a/catalog.parquet").read_bytes() == (
+        tmp_path / "b/catalog.parquet"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("shape", "names"), [((8, 8), ["h"]), ((14, 3), ["h"]), ((12, 12), ["h_0", "h_1", "h_2"])]
+)
+def test_hashes_are_the_integers_of_their_text(shape, names):
+    bits = np.random.default_rng(0).integers(0, 2, (6, *shape)).astype(bool)
+    columns = catalog.hash_columns("h", bits)
+    assert list(columns) == names
+    for row in range(6):
+        value = 0
+        for column in columns.values():
+            value = value << 64 | int(column[row])
+        assert value == codes.to_int(bits[row])
+    assert all(len(c) == 0 for c in catalog.hash_columns("h", bits[:0]).values())
+
+
+def test_the_hamming_distance_in_sql(tmp_path):
+    values = np.array([0, 1, 2**63, 2**64 - 1, 0xFEFC1800C05C0737], np.uint64)
+    catalog.write_part(tmp_path, 0, {"h": values})
+    connection = catalog.connect(catalog.finish(tmp_path))
+    rows = connection.execute("SELECT a.h, b.h, hamming(a.h, b.h) FROM images a, images b")
+    for left, right, distance in rows.fetchall():
+        assert distance == (left ^ right).bit_count()
+
+
+def test_a_query_changes_nothing(tmp_path):
+    catalog.write_part(tmp_path, 0, make_columns(0, 5))
+    path = catalog.finish(tmp_path)
+    before = path.read_bytes()
+    for sql in (
+        f"COPY (SELECT 1) TO '{path}'",
+        "SET enable_external_access = true",
+        f"SELECT * FROM '{path}'",
+    ):
+        with pytest.raises(ValueError, match="DuckDB: "):
+            catalog.query(tmp_path, sql)
+    assert path.read_bytes() == before
+    assert "5" in catalog.query(tmp_path, "SELECT count(*) FROM images")
+
+
+def test_a_query_prints_a_table(tmp_path):
+    catalog.write_part(tmp_path, 0, make_columns(9, 2))
+    catalog.finish(tmp_path)
+    assert catalog.query(tmp_path, "SELECT ImageID, length(ImageID) AS n FROM images") == (
+        "ImageID  n\n-------  -\nid_9     4\nid_10    5"
+    )
+    assert catalog.query(tmp_path, "SELECT ImageID FROM images WHERE false") == "ImageID\n-------"
+
+
+def test_what_cannot_be_queried_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no catalog .*; configs/catalog\.py and"):
+        catalog.query(tmp_path, "SELECT 1")
+    catalog.write_part(tmp_path, 0, make_columns(0, 5))
+    with pytest.raises(FileNotFoundError, match="only parts of one: start its command again"):
+        catalog.query(tmp_path, "SELECT 1")
+    path = catalog.finish(tmp_path)
+    with pytest.raises(ValueError, match=r"DuckDB: (?s:.)*nope"):
+        catalog.query(tmp_path, "SELECT nope FROM images")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="is damaged or no Parquet file"):
+        catalog.query(tmp_path, "SELECT 1")
+
+
+def test_a_wrong_query_ends_in_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "phash_jax.catalog", str(tmp_path), "SELECT 1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no catalog")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_dataset_becomes_files_and_rows(tmp_path, small_parts):
+    config = make_config()
+    text = catalog_dataset.run(config, tmp_path)
+    assert "90 images in" in text
+    dataset = load_dataset(config.data)
+    columns = catalog.read_columns(
+        tmp_path / "catalog.parquet",
+        ["ImageID", "LabelName", "Type", "ImageAddr", "Width", "dhash", "fragile"],
+    )
+    assert columns["Type"].tolist() == ["train"] * 70 + ["test"] * 20
+    assert columns["ImageID"].tolist() == [*dataset.train.ids, *dataset.test.ids]
+    labels = [*dataset.train.labels, *dataset.test.labels]
+    assert columns["LabelName"].tolist() == [dataset.class_names[label] for label in labels]
+    images = [*dataset.train.images, *dataset.test.images]
+    for address, image in zip(columns["ImageAddr"], images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(address)), image)
+    assert columns["dhash"].tolist() == codes.to_int(np.asarray(dhash(np.stack(images)))).tolist()
+    assert set(columns["Width"]) == {16}
+
+
+def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 6_100), ("test", 100)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count) % 2
+    np.savez(tmp_path / "data.npz", **arrays)
+    fields = {
+        "data.name": "file",
+        "data.path": str(tmp_path / "data.npz"),
+        "catalog.image_dir": str(tmp_path / "images"),
+        "hash.names": "average_hash",
+    }
+    command = [sys.executable, "main.py", "--config=configs/catalog.py"]
+    command += [f"--config.{name}={value}" for name, value in fields.items()]
+    command += [f"--workdir={tmp_path / 'killed'}"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as first:
+        while not catalog.parts_done(tmp_path / "killed") and first.poll() is None:
+            time.sleep(0.01)
+        first.kill()
+    assert catalog.parts_done(tmp_path / "killed")
+    assert not catalog.is_finished(tmp_path / "killed")
+    (first_png,) = (tmp_path / "images").glob("*0000.png")
+    written = first_png.stat().st_mtime_ns
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert first_png.stat().st_mtime_ns == written
+    assert len(list((tmp_path / "images").iterdir())) == 6_200
+    catalog_dataset.run(make_config(**fields), tmp_path / "whole")
+    assert (tmp_path / "killed/catalog.parquet").read_bytes() == (
+        tmp_path / "whole/catalog.parquet"
+    ).read_bytes()
+
+
+def test_ids_become_file_names():
+    split = load_dataset(make_config().data).test
+    split.ids[:3] = ["a/b c.jpg", "a:b c.jpg", "../x"]
+    names = catalog_dataset._file_names(split)
+    assert len(set(names)) == len(split)
+    assert not any(set(name) & set('/\\: "') for name in names)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hash.names": ""}, "hash.names is empty: name one or more of average_hash"),
+        ({"hash.names": "phash,oops"}, "unknown hash.names 'oops'; choose one of"),
+        ({"hash.names": "phash,phash"}, "has a hash twice: phash,phash"),
+        ({"hash.pillow": "1.0"}, "unknown hash.pillow '1.0'; choose one of 6.0"),
+        ({"hash.size": 1}, "hash.size must be 2 or more, got 1"),
+        ({"hash.names": "whash", "hash.size": 6}, "must be a power of 2 for whash, got 6"),
+        ({"data.train_repeats": 2}, "data.train_repeats must be 1"),
+        ({"catalog.image_dir": "/dev/null/x"}, "cannot write to catalog.image_dir /dev/null/x"),
+        ({"catalog.image_dir": "gs://no-such-bucket/x"}, "cannot write to catalog.image_dir gs://"),
+    ],
+)
+def test_what_cannot_be_cataloged_is_refused(tmp_path, fields, message):
+    with pytest.raises(ValueError, match=message):
+        catalog_dataset.run(make_config(**fields), tmp_path)
+    assert not catalog.is_finished(tmp_path)
+
+
+def test_the_first_ten_of_cifar10(tmp_path, real_cifar10, monkeypatch):
+    small = real_cifar10.train.images[:40], real_cifar10.train.labels[:40]
+    split = type(real_cifar10.train)(*small, real_cifar10.train.ids[:40])
+    dataset = type(real_cifar10)(split, split, real_cifar10.class_names)
+    monkeypatch.setattr(catalog_dataset, "load_dataset", lambda data: dataset)
+    text = catalog_dataset.run(make_config(**{"data.name": "cifar10"}), tmp_path)
+    assert text.splitlines()[4].split()[:3] == ["train_00000", "frog", "train"]
+    assert "the same" in text.splitlines()
