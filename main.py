@@ -7,7 +7,7 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from phash_jax import catalog_dataset, hash_images, report, results, study_arrays
+from phash_jax import catalog_dataset, hash_images, hash_study, report, results, study_arrays
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset
@@ -78,6 +78,7 @@ JOBS = {
     "arrays": study_arrays.write,
     "catalog": catalog_dataset.run,
     "hash_images": hash_images.run,
+    "hash_study": hash_study.run,
 }
 
 

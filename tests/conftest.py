@@ -9,7 +9,7 @@ import pytest
 
 # Shapes and types in annotations are checked in every call that the tests make.
 with jaxtyping.install_import_hook("phash_jax", "beartype.beartype"):
-    from phash_jax import catalog_dataset, hash_images  # noqa: F401  (import all their jobs need)
+    from phash_jax import catalog_dataset, hash_images, hash_study  # noqa: F401  (what their jobs need)
     from phash_jax.data import cifar10
     from phash_jax.data.dataset import Dataset, Split
     from phash_jax.placement import use_cpu_cores

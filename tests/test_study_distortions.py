@@ -1,0 +1,138 @@
+"""The study's distortions and the drawn scenes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from phash_jax.data import scene
+from phash_jax.distortions.contrast import contrast_level
+from phash_jax.distortions.crystallize import _sites, crystallize, voronoi
+from phash_jax.distortions.noise import contrast_and_noise, high_frequency_noise
+from phash_jax.distortions.swirl import swirl
+
+SHAPES = [(1, 1, 3), (7, 5, 3), (224, 224, 3)]
+KEY = jax.random.key(3)
+IDENTITIES = {
+    "swirl": lambda key, image: swirl(image, strength=0.0),
+    "crystallize": functools.partial(crystallize, cell_size=1),
+    "contrast and noise": functools.partial(contrast_and_noise, level=0, amplitude=0.0),
+}
+DISTORTIONS = {
+    "swirl": lambda key, image: swirl(image, strength=2.0),
+    "crystallize": functools.partial(crystallize, cell_size=4),
+    "contrast and noise": functools.partial(contrast_and_noise, level=60, amplitude=20.0),
+}
+
+
+def make_image(shape=(24, 20, 3), seed=0):
+    return jnp.asarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_no_distortion_is_the_identity(name, shape):
+    image = make_image(shape)
+    np.testing.assert_array_equal(IDENTITIES[name](KEY, image), image)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_one_key_one_picture_whether_jitted_or_vmapped(name):
+    distort = DISTORTIONS[name]
+    image = make_image()
+    distorted = np.asarray(distort(KEY, image))
+    assert distorted.dtype == np.uint8
+    assert (distorted != image).mean() > 0.3
+    np.testing.assert_array_equal(distort(KEY, image), distorted)
+    # Compiled, a sum may be rounded otherwise and a value fall on the other side of a half.
+    jitted = np.asarray(jax.jit(distort)(KEY, image)).astype(int)
+    assert np.abs(jitted - distorted).max() <= 1
+    assert (jitted != distorted).mean() < 0.01
+    batch = jnp.stack([image, make_image(seed=1)])
+    keys = jax.random.split(KEY)
+    vmapped = np.asarray(jax.vmap(distort)(keys, batch)).astype(int)
+    for i in range(2):
+        assert np.abs(vmapped[i] - np.asarray(distort(keys[i], batch[i]))).max() <= 1
+    if name != "swirl":
+        assert (np.asarray(distort(jax.random.key(4), image)) != distorted).any()
+
+
+def test_swirl_is_that_of_scipy():
+    image = np.asarray(make_image((31, 40, 3)))
+    y, x = np.mgrid[:31, :40].astype(float)
+    y, x = y - 15, x - 19.5
+    distance = np.hypot(y, x)
+    angle = np.arctan2(y, x) + 2.0 * np.exp(-distance / (15.5 / 5 * np.log(2)))
+    places = [15 + distance * np.sin(angle), 19.5 + distance * np.cos(angle)]
+    expected = np.stack(
+        [
+            scipy.ndimage.map_coordinates(
+                image[..., c].astype(float), places, order=1, mode="nearest"
+            )
+            for c in range(3)
+        ],
+        -1,
+    )
+    assert np.abs(np.asarray(swirl(jnp.asarray(image), strength=2.0)) - expected).max() < 0.51
+
+
+def test_cells_belong_to_the_nearest_of_all_sites():
+    for seed in range(5):
+        key = jax.random.key(seed)
+        cell, number = voronoi(key, height=29, width=33, cell_size=5)
+        site_y, site_x = (np.asarray(place).ravel() for place in _sites(key, 6, 7, 5))
+        assert number == 42
+        y, x = np.mgrid[:29, :33]
+        away = (y[..., None] - site_y) ** 2 + (x[..., None] - site_x) ** 2
+        np.testing.assert_array_equal(cell, away.argmin(-1))
+
+
+def test_cells_have_the_rounded_mean_of_their_pixels():
+    image = np.asarray(make_image())
+    cell, number = voronoi(KEY, height=24, width=20, cell_size=4)
+    crystals = np.asarray(crystallize(KEY, jnp.asarray(image), cell_size=4))
+    for i in range(number):
+        pixels = image[np.asarray(cell) == i]
+        if len(pixels):
+            mean = np.floor(pixels.mean(0) + 0.5)
+            assert (crystals[np.asarray(cell) == i] == mean).all()
+
+
+def test_the_noise_is_of_high_frequency():
+    noise = np.asarray(high_frequency_noise(KEY, shape=(64, 64, 3)))
+    assert abs(noise.std() - 1) < 0.03
+    power = (np.abs(np.fft.fft2(noise, axes=(0, 1))) ** 2).mean(-1)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))
+    low, high = power[frequency < 0.1].mean(), power[frequency > 0.3].mean()
+    assert low < 0.1 * high
+
+
+def test_noise_lies_on_the_raised_contrast():
+    image = jnp.full((64, 64, 3), 140, jnp.uint8)
+    level = float(contrast_level(image, level=60)[0, 0, 0])
+    difference = np.asarray(contrast_and_noise(KEY, image, level=60, amplitude=20.0)) - level
+    assert abs(difference.mean()) < 1
+    assert abs(difference.std() - 20) < 1
+
+
+def test_cells_without_a_pixel_are_refused():
+    with pytest.raises(ValueError, match="cell_size must be 1 pixel or more, got 0"):
+        crystallize(KEY, make_image(), cell_size=0)
+
+
+@pytest.mark.parametrize("name", scene.SCENES)
+def test_scenes_are_pictures_of_any_size(name):
+    small, large = (np.asarray(scene.draw(name, size=size)) for size in (32, 128))
+    assert small.shape == (32, 32, 3)
+    # The same picture: reduced by blocks it is close to the one drawn small.
+    reduced = large.reshape(32, 4, 32, 4, 3).mean((1, 3))
+    assert np.abs(reduced - small).mean() < 8
+    assert large.std() > 30
+
+
+def test_a_scene_without_a_pixel_is_refused():
+    with pytest.raises(ValueError, match="1 pixel or more a side, got 0"):
+        scene.draw("harbour", size=0)
