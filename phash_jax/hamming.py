@@ -36,8 +36,9 @@ _NEAREST_QUERIES, _NEAREST_CODES = 128, 4096
 class _Tile(NamedTuple):
     """How many pairs one step compares: each lane with ``groups`` times a block of up to 32 rows.
 
-    There are as many lanes as ``lanes`` and ``lane_words``, their words together, allow. Where pairs are listed, ``steps`` steps share one answer whether there is a hit, per lane and
-    group; to write more takes longer than to compare.
+    There are as many lanes as ``lanes`` and ``lane_words``, their words together, allow. Where
+    pairs are listed, ``steps`` steps share one answer whether there is a hit, per lane and group;
+    to write more takes longer than to compare.
     """
 
     lanes: int
@@ -47,8 +48,8 @@ class _Tile(NamedTuple):
 
 
 # On a CPU a step must stay so small that XLA does not split it among threads, which takes longer
-# than the step (4 to 7 times, for twice as many lanes). An accelerator wants many threads; there the
-# sizes are estimates, no such machine was at hand.
+# than the step (4 to 7 times, for twice as many lanes). An accelerator wants many threads; its
+# sizes are estimates, none was at hand.
 _TILES: dict[str, _Tile] = {
     "cpu": _Tile(lanes=256, lane_words=2**11, groups=1, steps=4),
     "gpu": _Tile(lanes=8192, lane_words=2**18, groups=64, steps=1),
