@@ -4,7 +4,9 @@
     python benchmarks/train_step.py
 
 Both draw a batch from uint8 images that are already in memory, scale it, and make one Adam step of
-the study's network. Rounds alternate, and the ratio is taken within each round. The floor is the
+the study's network. Rounds alternate, and ratios are taken within each round: to PyTorch with its
+own memory layout, channels first, and to PyTorch told to use the other, which is faster on some
+machines. The floor is the
 step's multiply-adds at the rate of one large float32 matrix product measured in the same rounds.
 Without torch the other rows are printed all the same.
 """
@@ -161,30 +163,34 @@ def main() -> None:
 
     matmul_rate = np.array([2.0 * MATMUL_SIDE**3 / t for t in times["matmul"]])
     floor = flops_per_step(arguments.batch_size) / matmul_rate
-    torch_times = [times[name] for name in contenders if name != "phash_jax"]
-    reference = np.min(torch_times, axis=0) if torch_times else None
-    print(f"{'':28}{'ms/step':>9}{'images/s':>10}{'of matmul rate':>16}{'x PyTorch':>20}")
+    references = {name: np.array(times[name]) for name in contenders if name != "phash_jax"}
+    print(
+        f"{'':28}{'ms/step':>9}{'images/s':>10}{'of matmul rate':>16}"
+        + "".join(f"{'x ' + name:>28}" for name in references)
+    )
     rows = {}
     for name in contenders:
         values = np.array(times[name])
-        ratio = None if reference is None else values / reference
         rows[name] = {
             "ms_per_step": float(np.median(values) * 1e3),
             "images_per_second": float(arguments.batch_size / np.median(values)),
             "share_of_matmul_rate": float(np.median(floor / values)),
-            "ratio_to_pytorch": None
-            if ratio is None
-            else [float(q) for q in (ratio.min(), np.median(ratio), ratio.max())],
+            "ratios": {
+                reference: [float(q) for q in np.quantile(values / reference_values, (0, 0.5, 1))]
+                for reference, reference_values in references.items()
+            },
         }
         row = rows[name]
-        ratios = row["ratio_to_pytorch"]
         print(
             f"{name:28}{row['ms_per_step']:9.1f}{row['images_per_second']:10.0f}"
             f"{row['share_of_matmul_rate']:15.0%} "
-            + ("" if ratios is None else f"{ratios[1]:8.2f} ({ratios[0]:.2f}-{ratios[2]:.2f})")
+            + "".join(
+                f"{f'{middle:.2f} ({low:.2f}-{high:.2f})':>28}"
+                for low, middle, high in row["ratios"].values()
+            )
         )
     print(f"{'floor at the matmul rate':28}{np.median(floor) * 1e3:9.1f}")
-    print("medians over rounds; x PyTorch: against its faster layout in the same round (min-max)")
+    print("medians over rounds (lowest and highest of a round)")
     if arguments.output:
         record = {
             "command": "python benchmarks/train_step.py",
