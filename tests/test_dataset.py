@@ -16,7 +16,7 @@ from phash_jax.data.dataset import (
     validate,
 )
 from phash_jax.data.load import load_dataset
-from phash_jax.study_arrays import study_arrays
+from phash_jax.study_arrays import study_arrays, write
 
 
 @pytest.fixture
@@ -120,3 +120,25 @@ def test_the_five_arrays_of_the_study(three):
 
 def test_fixture_is_valid():
     validate(Dataset(make_split(0, 8), make_split(1, 8), ("upper", "left")))
+
+
+def test_fig_3_2_from_the_real_images(real_cifar10):
+    arrays = study_arrays(repeat_train(select_classes(real_cifar10, ("cat", "dog")), 2))
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "img_test": (2000, 32, 32, 3),
+        "images_train": (20000, 32, 32, 3),
+        "images_train_h": (20000, 32, 32, 3),
+        "images_test_h": (2000, 32, 32, 3),
+        "images_test_distorted": (2000, 32, 32, 3),
+    }
+    np.testing.assert_array_equal(arrays["images_train"][:10_000], arrays["images_train"][10_000:])
+
+
+def test_the_arrays_become_one_file(tmp_path):
+    config = load_config("arrays")
+    config.data.image_size, config.data.train_size, config.data.test_size = 16, 6, 4
+    printed = write(config, tmp_path)
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        shapes = {name: str(array.shape) for name, array in arrays.items()}
+    assert shapes["images_train_h"] == "(12, 16, 16, 3)"
+    assert dict(line.split(maxsplit=1) for line in printed.splitlines()) == shapes

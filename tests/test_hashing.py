@@ -96,7 +96,7 @@ def test_sixteen_bits_a_side_are_equal_to_imagehash(name):
         assert_equal_to_imagehash(name, make_images(kind), hash_size=16)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (640, 288), (288, 640), (75, 100), (15, 7)], ids=str)
+@pytest.mark.parametrize("shape", [(8, 8), (640, 288), (288, 640), (15, 7)], ids=str)
 def test_any_size_is_equal_to_imagehash(shape):
     for kind in ("random", "drawn"):
         images = make_images(kind, shape=shape, count=4)

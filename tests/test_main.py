@@ -190,36 +190,6 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.usefixtures("real_cifar10")
-def test_fig_3_2_from_the_real_images(tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "main.py",
-            "--config=configs/arrays.py",
-            f"--workdir={tmp_path}",
-            "--config.data.name=cifar10",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    shapes = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-    assert shapes == {
-        "img_test": "(2000, 32, 32, 3)",
-        "images_train": "(20000, 32, 32, 3)",
-        "images_train_h": "(20000, 32, 32, 3)",
-        "images_test_h": "(2000, 32, 32, 3)",
-        "images_test_distorted": "(2000, 32, 32, 3)",
-    }
-    with np.load(tmp_path / "arrays.npz") as arrays:
-        assert {name: str(array.shape) for name, array in arrays.items()} == shapes
-        np.testing.assert_array_equal(
-            arrays["images_train"][:10_000], arrays["images_train"][10_000:]
-        )
-
-
 def test_workdir_that_cannot_be_written(tmp_path, npz):
     (tmp_path / "file").write_text("")
     done = run("original", tmp_path / "file" / "below", npz)
