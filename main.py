@@ -51,11 +51,15 @@ def run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) 
 
 
 def run_all(config: ml_collections.ConfigDict, workdir: Path) -> str:
-    """Runs every named run of a config that is not finished yet; returns the summary."""
+    """Runs every named run of a config that is not finished yet; returns the summary.
+
+    Raises:
+        TrainingDivergedError: a run diverged; raised when all others are finished.
+    """
     runs = named_runs(config, workdir)
     claim(workdir, config)
     use_cpu_cores(config.train.cpu_devices)
-    finished, loaded, dataset = {}, None, None
+    finished, diverged, loaded, dataset = {}, [], None, None
     only = names(config.only) or [run.name for run, _ in runs]
     for run, run_workdir in runs:
         claim(run_workdir, run)
@@ -63,13 +67,20 @@ def run_all(config: ml_collections.ConfigDict, workdir: Path) -> str:
         if result is None and run.name in only:
             if run.data != loaded:
                 loaded, dataset = run.data, load_dataset(run.data)
-            result = run_one(run, dataset, run_workdir)
+            try:
+                result = run_one(run, dataset, run_workdir)
+            except TrainingDivergedError as error:
+                logging.error("run %s: %s", run.name, error)
+                diverged.append(f"run {run.name}: {error}")
+                continue
             results.write(run_workdir, {run.name: result})
         if result is None:
             continue
         finished[run.name] = result
         results.write(workdir, finished)
         summary = report.write(workdir, [workdir])
+    if diverged:
+        raise TrainingDivergedError(" ".join(diverged))
     return summary
 
 

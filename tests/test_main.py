@@ -190,6 +190,26 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert "Traceback" not in done.stderr
 
 
+def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
+    config = tmp_path / "two.py"
+    config.write_text(
+        "from ml_collections import ConfigDict\n"
+        "from configs import default\n"
+        "def get_config():\n"
+        "    config = default.get_config()\n"
+        "    config.runs = ConfigDict(\n"
+        "        {'a_hot': {'optimizer': {'learning_rate': 1e30}}, 'b_mild': {}}\n"
+        "    )\n"
+        "    return config\n"
+    )
+    name = os.path.relpath(config.with_suffix(""), ROOT / "configs")
+    done = run(name, tmp_path / "workdir", npz, **{"train.num_steps": 20, "train.num_seeds": 1})
+    assert done.returncode == 1
+    assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
+    assert list(results.read(tmp_path / "workdir")) == ["b_mild"]
+    assert "- a_hot: " in (tmp_path / "workdir" / "summary.md").read_text()
+
+
 def test_workdir_that_cannot_be_written(tmp_path, npz):
     (tmp_path / "file").write_text("")
     done = run("original", tmp_path / "file" / "below", npz)
