@@ -8,7 +8,7 @@ import jax
 import ml_collections
 import numpy as np
 from jaxtyping import Int32, UInt8, UInt32
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from phash_jax import codes, hamming
 from phash_jax.data import scene
@@ -22,7 +22,7 @@ from phash_jax.metrics import write_json
 from phash_jax.workdir import claim
 
 # Fig 4.1's strings in its order, each with the picture it is of. Which is which follows from the
-# distances of Fig 4.2 to 4.5.
+# distances of Fig 4.2 to 4.5, where the last two filters come in the other order.
 PUBLISHED_HASHES = {
     "original": "fefc1800c05c0737",
     "crystallize": "fefc1880c05e077f",
@@ -157,7 +157,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     for field in ("images_per_class", "near"):
         if settings[field] < 1:
             raise ValueError(f"hash_study.{field} must be 1 or more, got {settings[field]}")
-    pictures = _pictures(settings.picture, settings.other_picture)
+    originals = _originals(settings.picture, settings.other_picture)
     dataset = load_dataset(config.data)
     missing = sorted({name for pair in PAIRINGS.values() for name in pair} - {*dataset.class_names})
     if missing:
@@ -172,6 +172,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             f"hash_study.images_per_class is {per_class}, but a class has only {fewest} images"
         )
     claim(workdir, config)
+    pictures = distorted(originals[0]) | {"another picture": originals[1]}
     own = {name: _hashes_of(pictures, name) for name in FIGURES}
     matrices = {
         (name, pillow): pair_distances(
@@ -210,10 +211,12 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     return text
 
 
-def _pictures(picture: str, other: str) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
-    original = _read(picture) if picture else np.asarray(scene.draw("landscape", size=_SCENE_SIZE))
-    another = _read(other) if other else np.asarray(scene.draw("harbour", size=_SCENE_SIZE))
-    return distorted(original) | {"another picture": another}
+def _originals(picture: str, other: str) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    """The user's pictures, and drawn ones for those not given."""
+    return [
+        _read(path) if path else np.asarray(scene.draw(name, size=_SCENE_SIZE))
+        for path, name in ((picture, "landscape"), (other, "harbour"))
+    ]
 
 
 def _read(path: str) -> UInt8[np.ndarray, "h w 3"]:
@@ -222,7 +225,8 @@ def _read(path: str) -> UInt8[np.ndarray, "h w 3"]:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"hash_study: there is no picture {path}") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+    # Pillow's decoders raise what they come across: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
         raise ValueError(f"hash_study: {path} cannot be read as a picture: {error}") from error
 
 
@@ -261,8 +265,20 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
                 for title in own["average_hash"]
             ]
         ),
-        "Ours are of a picture of our own; the study's is not at hand.",
+        "Ours are of a picture of our own; the study's is not at hand. The study prints its five "
+        "strings without saying which filter made which; the distances it gives with each filter "
+        "settle it: its fourth string, equal to the first, is the swirl's, its third the one of "
+        "contrast and noise.",
         "",
+        "The other two hashes of our pictures:",
+        "",
+        _table(
+            [("", *(name for name in FIGURES if name != "average_hash"))]
+            + [
+                (title, *(own[name][title]["hash"] for name in FIGURES if name != "average_hash"))
+                for title in own["average_hash"]
+            ]
+        ),
         "## Fig 4.2 to 4.5: distances from the original, in hex digits (in bits)",
         "",
         _table(
@@ -286,30 +302,34 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         "",
         f"The first {per_class} training images of each class. As the study counted: every entry "
         f"of the {per_class} x {per_class} table of distances in hex digits, so the {per_class} "
-        "images of one class also with themselves, and other pairs twice; gray as Pillow made it "
-        "before 7.0.",
+        "images of one class also with themselves, and other pairs of them twice. Gray is as "
+        "Pillow made it when the study was written (before 7.0), or as Pillow 13 makes it.",
         "",
     ]
-    as_published = [("", *PAIRINGS)]
+    rows = [("hash", "gray of", *PAIRINGS)]
     if published:
-        as_published.append(("published, all three hashes", *PUBLISHED_COUNTS.values()))
-    as_published += [
-        (
-            name,
-            *(counts["6.0"][name]["hex digits"][pairing]["as_counted"] for pairing in PAIRINGS),
+        rows.append(("published", "all three alike", *PUBLISHED_COUNTS.values()))
+    as_counted = {
+        (name, title): tuple(
+            counts[pillow][name]["hex digits"][pairing]["as_counted"] for pairing in PAIRINGS
         )
         for name in FIGURES
-    ]
-    lines.append(_table(as_published))
+        for pillow, title in GENERATIONS.items()
+    }
+    lines.append(_table(rows + [(*key, *numbers) for key, numbers in as_counted.items()]))
     if published:
-        rows_alike = [row[0] for row in as_published[2:] if row[1:] == as_published[1][1:]]
+        alike = [
+            f"{name}, gray of {title}"
+            for (name, title), numbers in as_counted.items()
+            if numbers == tuple(PUBLISHED_COUNTS.values())
+        ]
         lines += [
-            f"The published counts, printed for all three hashes, are those of: "
-            f"{', '.join(rows_alike) or 'none'}.",
+            "The published counts, printed for all three hashes, are those of: "
+            f"{'; '.join(alike) or 'none'}.",
             "",
         ]
     lines += ["Counted as pairs of two different images, each once:", ""]
-    rows: list[tuple] = [("hash", "distance in", "gray of", *PAIRINGS)]
+    rows = [("hash", "distance in", "gray of", *PAIRINGS)]
     rows += [
         (
             name,

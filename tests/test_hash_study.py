@@ -60,6 +60,7 @@ def test_the_job_leaves_tables_and_pictures(tmp_path):
     assert "fefc1880c05e077f" in text
     results = json.loads((tmp_path / "hash_study.json").read_text())
     own = results["hashes"]["average_hash"]
+    assert results["hashes"]["phash"]["original"]["hash"] in text
     assert own["original"]["bits"] == 0
     assert 0 < own["swirl"]["hex_digits"] < own["another picture"]["hex_digits"]
     counted = results["counts"]["13.0"]["dhash"]["bits"]["cat-cat"]
@@ -72,9 +73,26 @@ def test_the_job_leaves_tables_and_pictures(tmp_path):
 def test_a_picture_of_ones_own(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     Image.fromarray(values).save(tmp_path / "own.png")
-    pictures = hash_study._pictures(str(tmp_path / "own.png"), "")
-    np.testing.assert_array_equal(pictures["original"], values)
-    assert all(picture.shape == (40, 60, 3) for picture in list(pictures.values())[:4])
+    original, drawn = hash_study._originals(str(tmp_path / "own.png"), "")
+    np.testing.assert_array_equal(original, values)
+    assert drawn.shape == (256, 256, 3)
+    pictures = hash_study.distorted(original)
+    assert list(pictures) == ["original", "crystallize", "swirl", "contrast and noise"]
+    np.testing.assert_array_equal(pictures.pop("original"), values)
+    assert all((picture != values).mean() > 0.3 for picture in pictures.values())
+
+
+def test_a_picture_that_breaks_off_in_the_middle_is_refused(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    path = tmp_path / "own.png"
+    Image.fromarray(values).save(path)
+    content = bytearray(path.read_bytes())
+    second = content.find(b"IDAT", content.find(b"IDAT") + 4)
+    # For this Pillow raises a SyntaxError.
+    content[second : second + 4] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"own\.png cannot be read as a picture: broken PNG"):
+        hash_study._read(str(path))
 
 
 @pytest.mark.parametrize(

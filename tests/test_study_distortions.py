@@ -1,6 +1,7 @@
 """The study's distortions and the drawn scenes."""
 
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,22 @@ def make_image(shape=(24, 20, 3), seed=0):
 def test_no_distortion_is_the_identity(name, shape):
     image = make_image(shape)
     np.testing.assert_array_equal(IDENTITIES[name](KEY, image), image)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_images_of_any_size_are_distorted(name, shape):
+    image = make_image(shape)
+    distorted = DISTORTIONS[name](KEY, image)
+    assert distorted.shape == image.shape
+    assert distorted.dtype == jnp.uint8
+    if shape != (1, 1, 3):
+        assert (distorted != image).any()
+    elif name == "contrast and noise":
+        # Noise is what differs from the neighbours, and there are none.
+        np.testing.assert_array_equal(distorted, contrast_level(image, level=60))
+    else:
+        np.testing.assert_array_equal(distorted, image)
 
 
 @pytest.mark.parametrize("name", DISTORTIONS)
@@ -79,22 +96,50 @@ def test_swirl_is_that_of_scipy():
     assert np.abs(np.asarray(swirl(jnp.asarray(image), strength=2.0)) - expected).max() < 0.51
 
 
-def test_cells_belong_to_the_nearest_of_all_sites():
+def assert_nearest(cell, sites):
+    y, x = np.indices(cell.shape)
+    site_y, site_x = np.asarray(sites, np.float64).reshape(2, -1)
+    away = np.hypot(y[..., None] - site_y, x[..., None] - site_x)
+    chosen = np.take_along_axis(away, np.asarray(cell)[..., None], -1)[..., 0]
+    # float32 may prefer either of two sites that are equally far.
+    np.testing.assert_allclose(chosen, away.min(-1), atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width", "cell_size"), [(29, 33, 5), (5, 9, 12)])
+def test_cells_belong_to_the_nearest_of_all_sites(height, width, cell_size):
+    rows, columns = -(-height // cell_size), -(-width // cell_size)
     for seed in range(5):
         key = jax.random.key(seed)
-        cell, number = voronoi(key, height=29, width=33, cell_size=5)
-        site_y, site_x = (np.asarray(place).ravel() for place in _sites(key, 6, 7, 5))
-        assert number == 42
-        y, x = np.mgrid[:29, :33]
-        away = (y[..., None] - site_y) ** 2 + (x[..., None] - site_x) ** 2
-        np.testing.assert_array_equal(cell, away.argmin(-1))
+        cell = voronoi(key, height=height, width=width, cell_size=cell_size)
+        assert_nearest(cell, _sites(key, rows, columns, cell_size))
+
+
+def test_the_nearest_site_can_lie_two_squares_away(monkeypatch):
+    # The sites around pixel (15, 19) lie in the far corners of their squares, and one two squares
+    # to the right at the near edge. Random sites almost never do that.
+    site_y, site_x = np.meshgrid([-0.5, 9.5, 29.4], [-0.5, 9.5, 29.4, 29.5], indexing="ij")
+    site_y[1, 3] = 15
+    sites = jnp.asarray([site_y, site_x], jnp.float32)
+    monkeypatch.setattr(sys.modules[voronoi.__module__], "_sites", lambda *arguments: sites)
+    cell = voronoi.__wrapped__(KEY, height=30, width=40, cell_size=10)
+    assert cell[15, 19] == 7
+    assert_nearest(cell, sites)
+
+
+def test_sums_of_the_largest_cells_do_not_overflow():
+    key = jax.random.key(32)  # has the largest cell of the first 3,000
+    image = jnp.full((2200, 2200, 1), 255, jnp.uint8)
+    cell = voronoi(key, height=220, width=220, cell_size=150)
+    # The same key, hence the same cells at a tenth of the scale: the sum of one is above 2^30.
+    assert np.bincount(np.asarray(cell).ravel()).max() * 100 * 255 > 2**30
+    assert (crystallize(key, image, cell_size=1500) == 255).all()
 
 
 def test_cells_have_the_rounded_mean_of_their_pixels():
     image = np.asarray(make_image())
-    cell, number = voronoi(KEY, height=24, width=20, cell_size=4)
+    cell = voronoi(KEY, height=24, width=20, cell_size=4)
     crystals = np.asarray(crystallize(KEY, jnp.asarray(image), cell_size=4))
-    for i in range(number):
+    for i in range(30):
         pixels = image[np.asarray(cell) == i]
         if len(pixels):
             mean = np.floor(pixels.mean(0) + 0.5)
@@ -118,9 +163,15 @@ def test_noise_lies_on_the_raised_contrast():
     assert abs(difference.std() - 20) < 1
 
 
-def test_cells_without_a_pixel_are_refused():
-    with pytest.raises(ValueError, match="cell_size must be 1 pixel or more, got 0"):
-        crystallize(KEY, make_image(), cell_size=0)
+@pytest.mark.parametrize("cell_size", [0, 1501])
+def test_cells_without_a_pixel_or_too_large_are_refused(cell_size):
+    with pytest.raises(ValueError, match=f"cell_size must be 1 to 1500 pixels, got {cell_size}"):
+        crystallize(KEY, make_image(), cell_size=cell_size)
+
+
+def test_a_swirl_without_a_radius_is_refused():
+    with pytest.raises(ValueError, match=r"a swirl's radius must be above 0, got 0\.0"):
+        swirl(make_image(), strength=1.0, radius=0.0)
 
 
 @pytest.mark.parametrize("name", scene.SCENES)

@@ -1,11 +1,16 @@
 """Cells of one colour each, one of the study's distortions."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int32, Key, UInt8
+from jax import lax
+from jaxtyping import Array, Float32, Int32, Key, UInt8
 
-# A pixel's own grid cell holds a site within sqrt(2) cells; sites three cells off are 2 cells away.
+# A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2
+# A Voronoi cell lies within sqrt(2) sides of its site, so the sum of its values stays below 2^32.
+_MAX_CELL_SIZE = 1500
 
 
 def crystallize(
@@ -19,55 +24,74 @@ def crystallize(
     Args:
         key: decides where the sites lie.
         image: one uint8 image, 0 to 255, any size.
-        cell_size: side of the grid's squares, pixels; 1 is the identity. Static.
+        cell_size: side of the grid's squares, pixels, 1 to 1500; 1 is the identity. Static.
 
     Raises:
-        ValueError: ``cell_size`` is below 1.
+        ValueError: ``cell_size`` is out of range.
     """
-    if cell_size < 1:
-        raise ValueError(f"cell_size must be 1 pixel or more, got {cell_size}")
+    if not 1 <= cell_size <= _MAX_CELL_SIZE:
+        raise ValueError(f"cell_size must be 1 to {_MAX_CELL_SIZE} pixels, got {cell_size}")
     if cell_size == 1:
         return image
     height, width, channels = image.shape
-    cell, num_cells = voronoi(key, height=height, width=width, cell_size=cell_size)
-    values = image.reshape(-1, channels).astype(jnp.int32)
+    cell = voronoi(key, height=height, width=width, cell_size=cell_size)
+    num_cells = -(-height // cell_size) * -(-width // cell_size)
+    values = image.reshape(-1, channels).astype(jnp.uint32)
     total = jax.ops.segment_sum(values, cell.ravel(), num_segments=num_cells)
     count = jax.ops.segment_sum(jnp.ones_like(values[:, :1]), cell.ravel(), num_segments=num_cells)
-    mean = (2 * total + count) // jnp.maximum(1, 2 * count)
+    mean = (total + count // 2) // jnp.maximum(1, count)
     return mean[cell].astype(jnp.uint8)
 
 
+# Jitted because a loop in eager code is compiled in every call.
+@functools.partial(jax.jit, static_argnames=("height", "width", "cell_size"))
 def voronoi(
     key: Key[Array, ""], *, height: int, width: int, cell_size: int
-) -> tuple[Int32[Array, "{height} {width}"], int]:
-    """For every pixel the number of the nearest site, and how many sites there are.
+) -> Int32[Array, "{height} {width}"]:
+    """For every pixel the nearest site, as the number of its square, row by row.
 
     Only the sites of the 5x5 squares around a pixel are compared; no other can be nearer.
 
     Args:
         key: decides where the sites lie.
-        height: of the image, pixels.
-        width: of the image, pixels.
-        cell_size: side of the grid's squares, pixels.
+        height: of the image, pixels. Static.
+        width: of the image, pixels. Static.
+        cell_size: side of the grid's squares, pixels. Static.
     """
     rows, columns = -(-height // cell_size), -(-width // cell_size)
-    site_y, site_x = _sites(key, rows, columns, cell_size)
-    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
-    nearest = jnp.full((height, width), jnp.inf)
-    cell = jnp.zeros((height, width), jnp.int32)
-    for down in range(-_REACH, _REACH + 1):
-        for right in range(-_REACH, _REACH + 1):
-            row, column = y // cell_size + down, x // cell_size + right
-            exists = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            row, column = jnp.clip(row, 0, rows - 1), jnp.clip(column, 0, columns - 1)
-            distance = (y - site_y[row, column]) ** 2 + (x - site_x[row, column]) ** 2
-            is_nearer = exists & (distance < nearest)
-            nearest = jnp.where(is_nearer, distance, nearest)
-            cell = jnp.where(is_nearer, row * columns + column, cell)
-    return cell, rows * columns
+    sites = _sites(key, rows, columns, cell_size)
+    numbers = jnp.arange(rows * columns, dtype=jnp.int32).reshape(rows, columns)
+    # Beyond the grid lie sites that nothing is near.
+    border = ((_REACH, _REACH), (_REACH, _REACH))
+    sites = jnp.pad(sites, ((0, 0), *border), constant_values=jnp.inf)
+    numbers = jnp.pad(numbers, border)
+    # All pixels of a square are compared with the same sites: [rows, y, columns, x], no gathers.
+    y, x = (
+        (jnp.arange(squares)[:, None] * cell_size + jnp.arange(min(cell_size, pixels)))
+        for squares, pixels in ((rows, height), (columns, width))
+    )
+
+    def compare(step, best):
+        nearest, cell = best
+        offset = (step // (2 * _REACH + 1), step % (2 * _REACH + 1))
+        site_y, site_x = lax.dynamic_slice(sites, (0, *offset), (2, rows, columns))
+        number = lax.dynamic_slice(numbers, offset, (rows, columns))
+        away_y = y[:, :, None, None] - site_y[:, None, :, None]
+        away_x = x[None, None] - site_x[:, None, :, None]
+        distance = away_y**2 + away_x**2
+        cell = jnp.where(distance < nearest, number[:, None, :, None], cell)
+        return jnp.minimum(distance, nearest), cell
+
+    shape = (*y.shape, *x.shape)
+    none = (jnp.full(shape, jnp.inf), jnp.zeros(shape, jnp.int32))
+    _, cell = lax.fori_loop(0, (2 * _REACH + 1) ** 2, compare, none)
+    return cell.reshape(y.size, x.size)[:height, :width]
 
 
-def _sites(key, rows: int, columns: int, cell_size: int):
+def _sites(
+    key: Key[Array, ""], rows: int, columns: int, cell_size: int
+) -> Float32[Array, "2 {rows} {columns}"]:
+    """Coordinates y and x of the sites, pixels."""
     offsets = jax.random.uniform(key, (2, rows, columns))
     corners = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"))
     return (corners + offsets) * cell_size - 0.5

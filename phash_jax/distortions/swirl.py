@@ -21,8 +21,13 @@ def swirl(
     Args:
         image: one uint8 image, 0 to 255, any size.
         strength: angle at the centre, radians; 0 is the identity.
-        radius: R, as a share of half the shorter side.
+        radius: R, as a share of half the shorter side, above 0. Static.
+
+    Raises:
+        ValueError: ``radius`` is 0 or less.
     """
+    if radius <= 0:
+        raise ValueError(f"a swirl's radius must be above 0, got {radius}")
     height, width, _ = image.shape
     y, x = jnp.meshgrid(
         jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij"
