@@ -172,11 +172,11 @@ def query(path: Path, sql: str) -> str:
     Raises:
         FileNotFoundError, ValueError: as ``connect``; ValueError also for wrong SQL.
     """
-    connection = connect(path)
     try:
-        connection.execute(sql)
-        header = [column[0] for column in connection.description or []]
-        rows = connection.fetchall()
+        with connect(path) as connection:
+            connection.execute(sql)
+            header = [column[0] for column in connection.description or []]
+            rows = connection.fetchall()
     except duckdb.Error as error:
         raise ValueError(f"DuckDB: {error}") from error
     cells = [header, *([str(value) for value in row] for row in rows)]

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, UInt8
 
 _FRACTION_BITS = 22
+_OUTPUTS_MULTIPLE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,18 +126,23 @@ def _resample_last_axis(values: UInt8[Array, "r n"], new_size: int) -> UInt8[Arr
     weights = np.zeros((len(digits), together, new_size, together, size), np.int8)
     for row in range(together):
         weights[:, row, :, row] = digits
+    weights = weights.reshape(-1, together * size)
+    # XLA:CPU is a tenth faster with outputs in full vectors.
+    weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0)))
     # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
     sums = lax.dot_general(
         (values ^ 128).view(jnp.int8).reshape(-1, together * size),
-        weights.reshape(-1, together * size),
+        weights,
         (((1,), (1,)), ((), ())),
         preferred_element_type=jnp.int32,
-    ).reshape(-1, len(digits), together * new_size)
+    )
     # Flipping the highest bit has subtracted 128 from every value.
     constant = 128 * lanczos_weights(size, new_size).sum(1) + 2 ** (_FRACTION_BITS - 1)
     total = jnp.asarray(np.tile(constant, together), jnp.int32)
+    num_outputs = len(total)
     for place in range(len(digits)):
-        total = total + (sums[:, place] << 8 * place)
+        of_digit = sums[:, place * num_outputs : (place + 1) * num_outputs]
+        total = total + (of_digit << 8 * place)
     resampled = jnp.clip(total >> _FRACTION_BITS, 0, 255).astype(jnp.uint8)
     return resampled.reshape(rows, new_size)
 
