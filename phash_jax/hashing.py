@@ -342,8 +342,8 @@ def whash(
     """Haar wavelet hash: 1 where a block of the picture is above the median of the blocks.
 
     The picture is reduced to the largest power of 2 that its shorter side holds, at least
-    ``hash_size``, and cut into ``hash_size x hash_size`` blocks. Margins are in sums over a block
-    of gray levels. Where two blocks tie at the median ImageHash lets floating-point noise decide;
+    ``hash_size``, and cut into ``hash_size x hash_size`` blocks. Margins are in gray
+    levels. Where two blocks tie at the median ImageHash lets floating-point noise decide;
     such a hash is fragile, and 0 in the tied places here.
 
     Equal to ``imagehash.whash`` of ImageHash 4.3.2.
