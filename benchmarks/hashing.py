@@ -94,8 +94,8 @@ def make_contenders(side: int, count: int, cores: int) -> dict[str, dict[str, tu
             encode = method(verbose=False).encode_image
             function = lambda image, encode=encode: encode(image_array=image)  # noqa: E731
             add(name, "imagededup", function, list(few))
-    except ImportError:
-        print("imagededup is not installed: no row for it")
+    except (ImportError, RuntimeError):  # the latter from a torchvision that does not fit torch
+        print("imagededup cannot be imported: no row for it")
     return contenders
 
 
