@@ -22,6 +22,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt64
 
+from phash_jax import tables
 from phash_jax.choices import choose
 from phash_jax.hashing import HASHES
 from phash_jax.resampling import PILLOW_GENERATIONS
@@ -179,18 +180,7 @@ def query(path: Path, sql: str) -> str:
             rows = connection.fetchall()
     except duckdb.Error as error:
         raise ValueError(f"DuckDB: {error}") from error
-    cells = [header, *([str(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    # Numbers to the right, as far as the first row tells.
-    signs = [">" if rows and isinstance(value, int | float) else "<" for value in (rows or [()])[0]]
-    signs = signs or ["<"] * len(header)
-    lines = [
-        "  ".join(
-            f"{cell:{sign}{width}}" for cell, sign, width in zip(row, signs, widths, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    return tables.plain([header, *rows])
 
 
 def main() -> None:

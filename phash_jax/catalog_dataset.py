@@ -16,27 +16,15 @@ from jaxtyping import Array, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog
+from phash_jax import catalog, tables
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import HASHES, Decision
+from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim
 
 _PART_SIZE = 2_000
-# Fig 3.1: the first ten training images of CIFAR-10.
-_PUBLISHED_LABELS = (
-    "frog",
-    "truck",
-    "truck",
-    "deer",
-    "automobile",
-    "automobile",
-    "bird",
-    "horse",
-    "ship",
-    "cat",
-)
 
 
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
@@ -178,16 +166,20 @@ def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:
 def _fig_3_1(workdir: Path, *, is_cifar10: bool) -> str:
     """The catalog's first ten rows, beside the labels the study printed."""
     path = workdir / "catalog.parquet"
-    count = catalog.query(path, "SELECT count(*) AS images FROM images").split()[-1]
-    rows = catalog.query(path, "SELECT ImageID, LabelName, Type, ImageAddr FROM images LIMIT 10")
-    lines = [f"{int(count):,} images in {path}; the first ten (Fig 3.1):", "", rows]
+    columns = catalog.read_columns(path, ["ImageID", "LabelName", "Type", "ImageAddr"])
+    rows = list(zip(*(values[:10] for values in columns.values()), strict=True))
+    lines = [
+        f"{len(columns['ImageID']):,} images in {path}; the first ten (Fig 3.1):",
+        "",
+        tables.plain([list(columns), *rows]),
+    ]
     if is_cifar10:
-        ours = catalog.read_columns(path, ["LabelName"])["LabelName"][:10].tolist()
+        ours = tuple(columns["LabelName"][:10])
         lines += [
             "",
             f"ours:      {' '.join(ours)}",
-            f"published: {' '.join(_PUBLISHED_LABELS)}",
-            "the same" if ours == list(_PUBLISHED_LABELS) else "they differ",
+            f"published: {' '.join(FIG_3_1_LABELS)}",
+            "the same" if ours == FIG_3_1_LABELS else "they differ",
         ]
     lines += [
         "",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8, UInt32
 from PIL import Image
 
-from phash_jax import codes, hamming
+from phash_jax import codes, hamming, tables
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
@@ -19,26 +19,9 @@ from phash_jax.distortions.noise import contrast_and_noise
 from phash_jax.distortions.swirl import swirl
 from phash_jax.hashing import HASHES
 from phash_jax.metrics import write_json
+from phash_jax.published import FIG_4_1, FIG_4_2_TO_4_5, FIG_4_9
 from phash_jax.workdir import claim
 
-# Fig 4.1's strings in its order, each with the picture it is of. Which is which follows from the
-# distances of Fig 4.2 to 4.5, where the last two filters come in the other order.
-PUBLISHED_HASHES = {
-    "original": "fefc1800c05c0737",
-    "crystallize": "fefc1880c05e077f",
-    "contrast and noise": "fefc1800c05c0733",
-    "swirl": "fefc1800c05c0737",
-    "another picture": "ffefc74707070300",
-}
-# Fig 4.2 to 4.5, in differing hexadecimal digits.
-PUBLISHED_DISTANCES = {
-    "crystallize": 4,
-    "swirl": 0,
-    "contrast and noise": 1,
-    "another picture": 14,
-}
-# Fig 4.9: pairs with a distance under 10, for each of the three hashes alike.
-PUBLISHED_COUNTS = {"cat-cat": 270, "dog-dog": 346, "truck-dog": 139}
 PAIRINGS = {"cat-cat": ("cat", "cat"), "dog-dog": ("dog", "dog"), "truck-dog": ("truck", "dog")}
 # Fig 4.6 to 4.8, one hash each.
 FIGURES = {"average_hash": "4.6", "phash": "4.7", "dhash": "4.8"}
@@ -88,9 +71,9 @@ def distances(words: UInt32[np.ndarray, "n words"]) -> list[tuple[int, int]]:
 
 def published_distances() -> dict[str, tuple[int, int]]:
     """Distances of Fig 4.1's strings from the original's, in hexadecimal digits and in bits."""
-    bits = np.stack([codes.from_hex(text) for text in PUBLISHED_HASHES.values()])
+    bits = np.stack([codes.from_hex(text) for text in FIG_4_1.values()])
     words = np.asarray(codes.pack(jax.numpy.asarray(bits)))
-    return dict(zip(PUBLISHED_HASHES, distances(words), strict=True))
+    return dict(zip(FIG_4_1, distances(words), strict=True))
 
 
 def count_near(matrix: Int32[np.ndarray, "n m"], *, near: int, same_class: bool) -> dict[str, int]:
@@ -243,14 +226,6 @@ def _hashes_of(pictures: Mapping[str, np.ndarray], name: str) -> dict[str, dict[
     }
 
 
-def _table(rows: Sequence[Sequence[Any]]) -> str:
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines) + "\n"
-
-
 def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
     study = published_distances()
     lines = [
@@ -258,10 +233,10 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         "",
         "## Fig 4.1: average hashes",
         "",
-        _table(
+        tables.markdown(
             [("", "ours", "published")]
             + [
-                (title, own["average_hash"][title]["hash"], PUBLISHED_HASHES[title])
+                (title, own["average_hash"][title]["hash"], FIG_4_1[title])
                 for title in own["average_hash"]
             ]
         ),
@@ -272,7 +247,7 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         "",
         "The other two hashes of our pictures:",
         "",
-        _table(
+        tables.markdown(
             [("", *(name for name in FIGURES if name != "average_hash"))]
             + [
                 (title, *(own[name][title]["hash"] for name in FIGURES if name != "average_hash"))
@@ -281,7 +256,7 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         ),
         "## Fig 4.2 to 4.5: distances from the original, in hex digits (in bits)",
         "",
-        _table(
+        tables.markdown(
             [("", *FIGURES, "published", "from the published hashes")]
             + [
                 (
@@ -290,10 +265,10 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
                         f"{own[name][title]['hex_digits']} ({own[name][title]['bits']})"
                         for name in FIGURES
                     ),
-                    PUBLISHED_DISTANCES[title],
+                    FIG_4_2_TO_4_5[title],
                     f"{study[title][0]} ({study[title][1]})",
                 )
-                for title in PUBLISHED_DISTANCES
+                for title in FIG_4_2_TO_4_5
             ]
         ),
         "The greatest distance is 16 in hex digits, as the study says, and 64 in bits.",
@@ -308,7 +283,7 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
     ]
     rows = [("hash", "gray of", *PAIRINGS)]
     if published:
-        rows.append(("published", "all three alike", *PUBLISHED_COUNTS.values()))
+        rows.append(("published", "all three alike", *FIG_4_9.values()))
     as_counted = {
         (name, title): tuple(
             counts[pillow][name]["hex digits"][pairing]["as_counted"] for pairing in PAIRINGS
@@ -316,12 +291,12 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         for name in FIGURES
         for pillow, title in GENERATIONS.items()
     }
-    lines.append(_table(rows + [(*key, *numbers) for key, numbers in as_counted.items()]))
+    lines.append(tables.markdown(rows + [(*key, *numbers) for key, numbers in as_counted.items()]))
     if published:
         alike = [
             f"{name}, gray of {title}"
             for (name, title), numbers in as_counted.items()
-            if numbers == tuple(PUBLISHED_COUNTS.values())
+            if numbers == tuple(FIG_4_9.values())
         ]
         lines += [
             "The published counts, printed for all three hashes, are those of: "
@@ -342,7 +317,7 @@ def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
         for pillow, title in GENERATIONS.items()
     ]
     lines += [
-        _table(rows),
+        tables.markdown(rows),
         f"{per_class * (per_class - 1) // 2:,} pairs within a class, {per_class**2:,} between two.",
         "",
         "Pictures: fig_4_1.png, "

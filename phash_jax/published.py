@@ -1,10 +1,43 @@
 """The numbers the study printed, as facts to stand beside ours.
 
 Source: L. Han, "Exploratory Research of Object Recognition Based on Deep Learning and Image
-Perceptual Hashing" (2017), Fig 5.2 to 5.9 and 6.1. One seed each; fractions, not percent.
+Perceptual Hashing" (2017), the figure named by each constant; of the trained networks one seed
+each, and fractions, not percent.
 """
 
 from typing import Any
+
+# The labels of CIFAR-10's first ten training images.
+FIG_3_1_LABELS = (
+    "frog",
+    "truck",
+    "truck",
+    "deer",
+    "automobile",
+    "automobile",
+    "bird",
+    "horse",
+    "ship",
+    "cat",
+)
+# Fig 4.1's strings in its order, each with the picture it is of. Which is which follows from the
+# distances of Fig 4.2 to 4.5, where the last two filters come in the other order.
+FIG_4_1 = {
+    "original": "fefc1800c05c0737",
+    "crystallize": "fefc1880c05e077f",
+    "contrast and noise": "fefc1800c05c0733",
+    "swirl": "fefc1800c05c0737",
+    "another picture": "ffefc74707070300",
+}
+# Fig 4.2 to 4.5, in differing hexadecimal digits.
+FIG_4_2_TO_4_5 = {
+    "crystallize": 4,
+    "swirl": 0,
+    "contrast and noise": 1,
+    "another picture": 14,
+}
+# Fig 4.9: pairs with a distance under 10, for each of the three hashes alike.
+FIG_4_9 = {"cat-cat": 270, "dog-dog": 346, "truck-dog": 139}
 
 # Name: accuracy of the last training batch, test accuracy, seconds.
 FIG_5_5: dict[str, tuple[float, float, int]] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from phash_jax import results
+from phash_jax import results, tables
 from phash_jax.metrics import read_metrics
 from phash_jax.published import PUBLISHED
 
@@ -201,15 +201,7 @@ def table(runs: Sequence[Run]) -> str:
         return "no finished run\n"
     cells = [["", *(title for title, _ in columns)]]
     cells += [[row[0], *(cell(row) for _, cell in columns)] for row in _rows(runs)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    lines = [
-        "| "
-        + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
-        + " |"
-        for line in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines) + "\n"
+    return tables.markdown(cells)
 
 
 def summary(runs: Sequence[Run]) -> str:

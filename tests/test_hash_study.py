@@ -7,7 +7,7 @@ import pytest
 from conftest import load_config
 from PIL import Image
 
-from phash_jax import hash_study
+from phash_jax import hash_study, published
 
 
 def make_config(**fields):
@@ -22,11 +22,11 @@ def test_the_published_hashes_have_the_published_distances():
     study = hash_study.published_distances()
     assert study["original"] == (0, 0)
     digits = {title: number for title, (number, _) in study.items() if title != "original"}
-    assert digits == hash_study.PUBLISHED_DISTANCES
-    assert [digits[title] for title in list(hash_study.PUBLISHED_HASHES)[1:]] == [4, 1, 0, 14]
+    assert digits == published.FIG_4_2_TO_4_5
+    assert [digits[title] for title in list(published.FIG_4_1)[1:]] == [4, 1, 0, 14]
     bits = {
-        title: (int(text, 16) ^ int(hash_study.PUBLISHED_HASHES["original"], 16)).bit_count()
-        for title, text in hash_study.PUBLISHED_HASHES.items()
+        title: (int(text, 16) ^ int(published.FIG_4_1["original"], 16)).bit_count()
+        for title, text in published.FIG_4_1.items()
     }
     assert {title: number for title, (_, number) in study.items()} == bits
 
@@ -45,11 +45,11 @@ def test_the_published_counts_are_those_of_the_average_hash_of_2017(real_cifar10
         )
         return {p: int((matrix < 10).sum()) for p, matrix in matrices["hex digits"].items()}
 
-    published = {"cat-cat": 270, "dog-dog": 346, "truck-dog": 139}
-    assert published == hash_study.PUBLISHED_COUNTS == counts("average_hash", "6.0")
+    study = {"cat-cat": 270, "dog-dog": 346, "truck-dog": 139}
+    assert study == published.FIG_4_9 == counts("average_hash", "6.0")
     today = {"cat-cat": 272, "dog-dog": 354, "truck-dog": 142}
     assert counts("average_hash", "13.0") == today
-    assert counts("phash", "6.0") != published != counts("dhash", "6.0")
+    assert counts("phash", "6.0") != study != counts("dhash", "6.0")
 
 
 def test_the_job_leaves_tables_and_pictures(tmp_path):
