@@ -1,4 +1,4 @@
-"""Trains and tests the runs of one config: python main.py --config=configs/X.py --workdir=DIR."""
+"""Runs the job of one config: python main.py --config=configs/X.py --workdir=DIR."""
 
 import sys
 from pathlib import Path
@@ -7,14 +7,23 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from phash_jax import catalog_dataset, hash_images, hash_study, report, results, study_arrays
+from phash_jax import (
+    catalog_dataset,
+    hash_images,
+    hash_study,
+    provenance,
+    results,
+    study_arrays,
+)
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import choose, names
+from phash_jax.compilation import shared_programs
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.evaluate import evaluate
-from phash_jax.examples import plot_examples
+from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.placement import use_cpu_cores
+from phash_jax.report import report
 from phash_jax.runs import named_runs
 from phash_jax.train import TrainingDivergedError, train
 from phash_jax.workdir import WorkdirError, claim
@@ -28,59 +37,76 @@ flags.DEFINE_string("workdir", None, "Folder for what the runs leave; an existin
 flags.mark_flags_as_required(["config", "workdir"])
 
 
+class RunFailedError(RuntimeError):
+    """Some of several runs failed."""
+
+
 def run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
+    test_sets = names(config.test_sets)
     plot_examples(
-        dataset,
-        workdir / "examples.png",
-        preprocess=config.preprocess,
-        test_sets=names(config.test_sets),
+        dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
     )
     state, placement, records = train(
         config, dataset.train, num_classes=len(dataset.class_names), workdir=workdir
     )
+    logits = evaluate(config, state, dataset, placement)
+    if "clean" in logits:
+        plot_mistakes(
+            dataset, logits["clean"], workdir / "mistakes.png", preprocess=config.preprocess
+        )
     return results.build(
         name=config.name,
         # The study's numbers are for its own pictures.
         published=config.published if config.data.name == "cifar10" else "none",
         seeds=[int(seed) for seed in state.seed],
         records=records,
-        test_correct=evaluate(config, state, dataset, placement),
-        test_size=len(dataset.test),
+        class_names=dataset.class_names,
+        test_labels=dataset.test.labels,
+        test_logits=logits,
     )
 
 
 def run_all(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Runs every named run of a config that is not finished yet; returns the summary.
 
+    A run that fails is reported, in its own ``failure.json`` too, and the others go on.
+
     Raises:
-        TrainingDivergedError: a run diverged; raised when all others are finished.
+        RunFailedError: one or more runs failed; raised when all others are finished.
     """
     runs = named_runs(config, workdir)
     claim(workdir, config)
     use_cpu_cores(config.train.cpu_devices)
-    finished, diverged, loaded, dataset = {}, [], None, None
-    only = names(config.only) or [run.name for run, _ in runs]
+    with shared_programs():
+        return _run_all(runs, names(config.only), workdir)
+
+
+def _run_all(runs: list, only: list[str], workdir: Path) -> str:
+    finished, failed, loaded, dataset = {}, [], None, None
     for run, run_workdir in runs:
         claim(run_workdir, run)
         result = results.read(run_workdir).get(run.name)
-        if result is None and run.name in only:
+        if result is None and (not only or run.name in only):
             if run.data != loaded:
                 loaded, dataset = run.data, load_dataset(run.data)
+            provenance.record(run_workdir)
+            results.clear_failure(run_workdir)
             try:
                 result = run_one(run, dataset, run_workdir)
-            except TrainingDivergedError as error:
+            except (ValueError, CheckpointError, TrainingDivergedError) as error:
+                results.write_failure(run_workdir, error)
                 logging.error("run %s: %s", run.name, error)
-                diverged.append(f"run {run.name}: {error}")
+                failed.append(f"run {run.name}: {error}")
                 continue
             results.write(run_workdir, {run.name: result})
-        if result is None:
-            continue
-        finished[run.name] = result
-        results.write(workdir, finished)
-        summary = report.write(workdir, [workdir])
-    if diverged:
-        raise TrainingDivergedError(" ".join(diverged))
+            report.write(workdir, [workdir])
+        if result is not None:
+            finished[run.name] = result
+            results.write(workdir, finished)
+    summary = report.write(workdir, [workdir])
+    if failed:
+        raise RunFailedError(" ".join(failed))
     return summary
 
 
@@ -100,7 +126,14 @@ def main(argv: list[str]) -> None:
     try:
         config = flags.FLAGS.config
         print(choose(JOBS, config.job, "job")(config, Path(flags.FLAGS.workdir)))
-    except (OSError, ValueError, CheckpointError, TrainingDivergedError, WorkdirError) as error:
+    except (
+        OSError,
+        ValueError,
+        CheckpointError,
+        RunFailedError,
+        TrainingDivergedError,
+        WorkdirError,
+    ) as error:
         _fail(error)
 
 

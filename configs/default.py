@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
     # Train only these of the named runs, comma-separated. Empty: all of them.
     config.only = ""
     # Published numbers to print beside a run on CIFAR-10: original, phash, a row of Fig 5.5 (as its
-    # config is named; original_fig_5_5) or none.
+    # config is named; original_fig_5_5), ten_classes or none.
     config.published = "none"
 
     # How a uint8 image becomes the network's input: raw, or the 0 and 1 of average_hash (above the

@@ -16,7 +16,7 @@ from jaxtyping import Array, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog, tables
+from phash_jax import catalog, provenance, tables
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.data.load import load_dataset
@@ -46,6 +46,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             "data.scramble_train False"
         )
     claim(workdir, config)
+    provenance.record(workdir)
     if not catalog.is_finished(workdir):
         image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
         _write(

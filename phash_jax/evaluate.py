@@ -1,10 +1,9 @@
-"""Predictions of trained networks on a test set, clean or distorted."""
+"""Logits of trained networks on a test set, clean or distorted."""
 
 import math
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jax.sharding import PartitionSpec
@@ -20,17 +19,16 @@ from phash_jax.preprocess import PREPROCESS, Preprocess
 def make_predict(
     model: ConvNet, preprocess: Preprocess, distort: Callable, placement: Placement
 ) -> Callable:
-    """Returns a jitted ``(group, images) -> labels`` for a group of seeds.
+    """Returns a jitted ``(group, images) -> logits`` for a group of seeds.
 
     Distortion, preprocessing and network are one program: ``images`` are uint8 ``[N, H, W, 3]``,
-    the answer is int32 ``[seeds, N]``, the index of the largest logit.
+    the logits float32 ``[seeds, N, outputs]``.
     """
 
     def predict(state, images):
         inputs = jax.vmap(lambda image: preprocess(distort(image)))(images)
         variables = {"params": state.params, "batch_stats": state.batch_stats}
-        logits = model.apply(variables, inputs, train=False)
-        return jnp.argmax(logits, -1).astype(jnp.int32)
+        return model.apply(variables, inputs, train=False)
 
     return jax.jit(
         over_seeds(
@@ -45,7 +43,7 @@ def make_predict(
 def predict_split(
     predict: Callable, state, split: Split, placement: Placement, *, batch_size: int
 ) -> np.ndarray:
-    """Predicted labels of every image of ``split`` for every seed.
+    """Logits of every image of ``split`` for every seed.
 
     Args:
         predict: from ``make_predict``.
@@ -55,7 +53,7 @@ def predict_split(
         batch_size: images in a batch, rounded up to a multiple of the batch shards.
 
     Returns:
-        int32 ``[seeds, N]``.
+        float32 ``[seeds, N, outputs]``.
     """
     shards = placement.mesh.shape[BATCH]
     batch_size = math.ceil(min(batch_size, len(split)) / shards) * shards
@@ -66,14 +64,14 @@ def predict_split(
         kept = len(images)
         images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
         images = jax.device_put(images, placement.sharding(BATCH))
-        labels = [np.asarray(predict(group, images)) for group in groups]
-        predicted.append(np.concatenate(labels)[:, :kept])
+        logits = [np.asarray(predict(group, images)) for group in groups]
+        predicted.append(np.concatenate(logits)[:, :kept])
     return np.concatenate(predicted, 1)
 
 
 def evaluate(
     config: ml_collections.ConfigDict, state, dataset: Dataset, placement: Placement
-) -> dict[str, list[int]]:
+) -> dict[str, np.ndarray]:
     """Tests trained networks on the test sets of a config.
 
     Args:
@@ -83,18 +81,17 @@ def evaluate(
         placement: the layout the networks were trained with.
 
     Returns:
-        For each of ``config.test_sets`` the number of images that each seed got right.
+        For each of ``config.test_sets`` the logits, float32 ``[seeds, N, outputs]``.
 
     Raises:
         ValueError: an unknown test set.
     """
     model = make_model(config.model, num_classes=len(dataset.class_names), chunked_gradient=False)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
-    correct = {}
+    logits = {}
     for name in names(config.test_sets):
         predict = make_predict(model, preprocess, choose(TEST_SETS, name, "test_sets"), placement)
-        predicted = predict_split(
+        logits[name] = predict_split(
             predict, state, dataset.test, placement, batch_size=config.test_batch_size
         )
-        correct[name] = (predicted == dataset.test.labels).sum(1).tolist()
-    return correct
+    return logits

@@ -1,11 +1,13 @@
-"""A picture of what the networks see: test images as they are, distorted, and preprocessed."""
+"""Pictures of what the networks see: test images distorted and preprocessed, and mistakes."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Dataset, Split
@@ -35,9 +37,6 @@ def plot_examples(
     Raises:
         ValueError: an unknown test set or preprocessing.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     smallest = min(np.bincount(s.labels).min() for s in (dataset.train, dataset.test))
     per_class = min(max(1, num_images // len(dataset.class_names)), smallest)
     prepare = jax.vmap(choose(PREPROCESS, preprocess, "preprocess"))
@@ -49,20 +48,82 @@ def plot_examples(
     for name in test_sets:
         distort = jax.vmap(choose(TEST_SETS, name, "test_sets"))
         rows[f"test, {name}"] = np.asarray(prepare(distort(test)))
-    figure = Figure(figsize=(1.6 + 0.9 * len(chosen), 0.25 + 0.95 * len(rows)))
+    titles = [dataset.class_names[label] for label in labels[chosen]]
+    _draw(rows, titles, path)
+
+
+def plot_mistakes(
+    dataset: Dataset,
+    logits: Float[np.ndarray, "seeds n outputs"],
+    path: Path,
+    *,
+    preprocess: str,
+    num_images: int = 12,
+) -> None:
+    """Draws the test images that the networks are most sure of and wrong about.
+
+    Sure is the mean over seeds of the probability (softmax of the logits) of the class that gets
+    most of it. Over each picture: its class, what it was taken for, and how sure.
+
+    Args:
+        dataset: its test split is what the logits are of.
+        logits: on the clean test set, float32.
+        path: a PNG file.
+        preprocess: key of ``PREPROCESS``; a second row shows its values.
+        num_images: pictures at most; without a mistake none are drawn.
+    """
+    chosen, taken_for, sure = _surest_mistakes(logits, dataset.test.labels, num_images)
+    images = dataset.test.images[chosen]
+    rows = {"mistaken": images / 255}
+    if preprocess != "raw":
+        prepare = jax.vmap(choose(PREPROCESS, preprocess, "preprocess"))
+        rows["as the network sees it"] = np.asarray(prepare(jnp.asarray(images)))
+    # A network may have more outputs than there are classes.
+    called = [*dataset.class_names, *["(none)"] * logits.shape[-1]]
+    titles = [
+        f"{dataset.class_names[label]}\n{called[other]} {100 * share:.0f} %"
+        for label, other, share in zip(dataset.test.labels[chosen], taken_for, sure, strict=True)
+    ]
+    _draw(rows, titles, path)
+
+
+def _surest_mistakes(
+    logits: Float[np.ndarray, "seeds n outputs"], labels: Int[np.ndarray, " n"], num_images: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Index of each mistake, the class it was taken for and its probability; the surest first."""
+    probabilities = np.asarray(jax.nn.softmax(logits)).mean(0)
+    taken_for, sure = probabilities.argmax(-1), probabilities.max(-1)
+    wrong = np.flatnonzero(taken_for != labels)
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:num_images]
+    return chosen, taken_for[chosen], sure[chosen]
+
+
+def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> None:
+    """Rows of pictures of 0 to 1, one column per title."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns, lines = max(1, len(titles)), max((t.count("\n") + 1 for t in titles), default=1)
+    figure = Figure(figsize=(1.6 + 0.9 * columns, 0.08 + 0.17 * lines + 0.95 * len(rows)))
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), len(chosen), squeeze=False)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for panel in grid.flat:
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
     for panels, (row, pictures) in zip(grid, rows.items(), strict=True):
-        for panel, picture in zip(panels, pictures, strict=True):
+        for panel, picture in zip(panels, pictures, strict=False):
             panel.imshow(picture, vmin=0, vmax=1, interpolation="nearest")
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-        panels[0].set_ylabel(row, rotation=0, ha="right", va="center", fontsize=9)
-    for panel, index in zip(grid[0], chosen, strict=True):
-        panel.set_title(dataset.class_names[labels[index]], fontsize=9)
-    left = 1.5 / figure.get_figwidth()
+        panels[0].set_ylabel(
+            textwrap.fill(row, 14), rotation=0, ha="right", va="center", fontsize=9
+        )
+    for panel, title in zip(grid[0], titles, strict=False):
+        panel.set_title(title, fontsize=9)
     figure.subplots_adjust(
-        left=left, right=0.995, bottom=0.01, top=1 - 0.22 / figure.get_figheight()
+        left=1.5 / figure.get_figwidth(),
+        right=0.995,
+        bottom=0.01,
+        top=1 - (0.05 + 0.17 * lines) / figure.get_figheight(),
+        wspace=0.04,
+        hspace=0.04,
     )
-    figure.subplots_adjust(wspace=0.04, hspace=0.04)
     figure.savefig(path, dpi=100)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8, UInt32
 from PIL import Image
 
-from phash_jax import codes, hamming, tables
+from phash_jax import codes, hamming, provenance, tables
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
@@ -155,6 +155,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             f"hash_study.images_per_class is {per_class}, but a class has only {fewest} images"
         )
     claim(workdir, config)
+    provenance.record(workdir)
     pictures = distorted(originals[0]) | {"another picture": originals[1]}
     own = {name: _hashes_of(pictures, name) for name in FIGURES}
     matrices = {

@@ -42,6 +42,13 @@ class Placement:
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
 
+def num_cpu_cores() -> int:
+    """Cores that this process may use."""
+    # Known on Linux only; elsewhere all there are.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def use_cpu_cores(num_devices: int) -> None:
     """Makes JAX see the CPU as ``num_devices`` devices. Call before the first JAX computation.
 
@@ -53,10 +60,7 @@ def use_cpu_cores(num_devices: int) -> None:
     Args:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
     """
-    if not num_devices:
-        # Which cores a process may use is known on Linux only.
-        affinity = getattr(os, "sched_getaffinity", None)
-        num_devices = len(affinity(0)) if affinity else os.cpu_count() or 1
+    num_devices = num_devices or num_cpu_cores()
     given = os.environ.get("NPROC", "")
     threads = max(4 * num_devices, int(given) if given.isdigit() else 0)
     os.environ["NPROC"] = str(threads)

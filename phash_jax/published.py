@@ -20,6 +20,13 @@ FIG_3_1_LABELS = (
     "ship",
     "cat",
 )
+FIG_3_2 = {
+    "img_test": (2_000, 32, 32, 3),
+    "images_train": (20_000, 32, 32, 3),
+    "images_train_h": (20_000, 32, 32, 3),
+    "images_test_h": (2_000, 32, 32, 3),
+    "images_test_distorted": (2_000, 32, 32, 3),
+}
 # Fig 4.1's strings in its order, each with the picture it is of. Which is which follows from the
 # distances of Fig 4.2 to 4.5, where the last two filters come in the other order.
 FIG_4_1 = {
@@ -56,6 +63,36 @@ FIG_5_5: dict[str, tuple[float, float, int]] = {
     "uniform": (0.5, 0.472, 4_111),
 }
 
+# The study's names of the rows, with our reading where the name does not say it.
+FIG_5_5_NAMES = {
+    "original_fig_5_5": "Original",
+    "elu": "ELU",
+    "tanh": "TanH",
+    "cross_entropy": "Cross Entropy (sigmoid)",
+    "hinge": "Hinge",
+    "batch_100": "Epoch 100 (batches of 100)",
+    "batch_128": "Epoch 128 (batches of 128)",
+    "gradient_descent": "Gradient Descent",
+    "adagrad": "Adagrad",
+    "filter_size": "Filter Size (3x3)",
+    "four_layers": "4 Layers",
+    "xavier": "Xavier",
+    "uniform": "Uniform",
+}
+
+# Fig 5.2 and 5.7: accuracy of the batch logged at a step.
+TRAINING_LOGS: dict[str, dict[int, float]] = {
+    "original": {10_000: 0.844},
+    "phash": {3_600: 0.906, 10_000: 1.0},
+}
+
+# Fig 5.4, 5.6 and 5.9: which network on which test set.
+TEST_FIGURES = {
+    "5.4": ("original", "clean"),
+    "5.6": ("original", "contrast_200"),
+    "5.9": ("phash", "clean"),
+}
+
 PUBLISHED: dict[str, dict[str, Any]] = {
     "original": {
         "last_batch_accuracy": 0.844,
@@ -90,5 +127,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         }
         for name, (train_accuracy, test_accuracy, seconds) in FIG_5_5.items()
     },
+    # In the text only: about 10 % on the ten classes of CIFAR-10, "not learning anything".
+    "ten_classes": {"test_correct": {}, "test_accuracy": {"clean": 0.1}},
     "none": {"test_correct": {}, "test_accuracy": {}},
 }

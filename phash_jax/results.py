@@ -1,33 +1,15 @@
-"""results.json: what every seed of a run reached, with mean and 95 % interval."""
+"""results.json: what every seed of a run reached, with mean and 95 % interval; failure.json."""
 
 import json
-import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from jaxtyping import Float, Int
 
+from phash_jax.comparison import mean_and_interval
 from phash_jax.metrics import write_json
-
-
-def mean_and_interval(values: list[float | None]) -> dict[str, Any]:
-    """Mean over seeds and its 95 % interval from Student's t.
-
-    Args:
-        values: one per seed; None (a seed that never reached a mark) leaves both undefined.
-
-    Returns:
-        ``{"mean": m, "ci95": [low, high]}``; None where undefined (the interval of one seed).
-    """
-    if any(value is None for value in values):
-        return {"mean": None, "ci95": None}
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return {"mean": mean, "ci95": None}
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    return {"mean": mean, "ci95": [mean - half, mean + half]}
 
 
 def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int | None]:
@@ -39,14 +21,22 @@ def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int
     ]
 
 
+def _confusion(
+    predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], num_outputs: int
+) -> Int[np.ndarray, "outputs outputs"]:
+    pairs = labels * num_outputs + predicted
+    return np.bincount(pairs, minlength=num_outputs**2).reshape(num_outputs, num_outputs)
+
+
 def build(
     *,
     name: str,
     published: str,
     seeds: list[int],
     records: list[dict[str, Any]],
-    test_correct: dict[str, list[int]],
-    test_size: int,
+    class_names: Sequence[str],
+    test_labels: Int[np.ndarray, " n"],
+    test_logits: Mapping[str, Float[np.ndarray, "seeds n outputs"]],
 ) -> dict[str, Any]:
     """The result of one run, ready for JSON.
 
@@ -55,9 +45,19 @@ def build(
         published: column of the study to compare with.
         seeds: one per network.
         records: all records of metrics.jsonl.
-        test_correct: for each test set the number of images each seed got right.
-        test_size: number of test images.
+        class_names: names of the labels.
+        test_labels: of the test images.
+        test_logits: for each test set, of every seed and image.
     """
+    confusion = {
+        test_set: [_confusion(one.argmax(-1), test_labels, one.shape[-1]) for one in logits]
+        for test_set, logits in test_logits.items()
+    }
+    test_size = len(test_labels)
+    test_correct = {
+        test_set: [int(np.trace(matrix)) for matrix in matrices]
+        for test_set, matrices in confusion.items()
+    }
     last = records[-1]
     result = {
         "name": name,
@@ -73,6 +73,12 @@ def build(
         "steps_to_90": steps_to(records, "accuracy", 0.9),
         "steps_to_90_single_batch": steps_to(records, "batch_accuracy", 0.9),
         "test_size": test_size,
+        "class_names": list(class_names),
+        # Per seed: images of each class (row) by the class they were taken for (column).
+        "confusion": {
+            test_set: [matrix[: len(class_names)].tolist() for matrix in matrices]
+            for test_set, matrices in confusion.items()
+        },
         "test_correct": test_correct,
         "test_accuracy": {
             test_set: [correct / test_size for correct in per_seed]
@@ -94,8 +100,29 @@ def build(
 
 
 def write(workdir: Path, runs: dict[str, dict[str, Any]]) -> None:
-    """Writes ``{"runs": {name: result}}`` to ``results.json``."""
+    """Writes ``{"runs": {name: result}}`` to ``results.json``, in place of an earlier failure."""
     write_json(workdir / "results.json", {"runs": runs})
+    clear_failure(workdir)
+
+
+def write_failure(workdir: Path, error: Exception) -> None:
+    """Writes to ``failure.json`` why a run has no result."""
+    write_json(workdir / "failure.json", {"error": str(error)})
+
+
+def clear_failure(workdir: Path) -> None:
+    """Forgets a failure: the run is being tried again, or is finished."""
+    (workdir / "failure.json").unlink(missing_ok=True)
+
+
+def read_failure(workdir: Path) -> str:
+    """What ``write_failure`` wrote; empty where the run did not fail."""
+    try:
+        return json.loads((workdir / "failure.json").read_text())["error"]
+    except FileNotFoundError:
+        return ""
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return f"{workdir / 'failure.json'} is damaged"
 
 
 def read(workdir: Path) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from phash_jax import provenance
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import TEST_SETS
@@ -51,6 +52,7 @@ def _in_chunks(of_one: Callable, images: np.ndarray) -> np.ndarray:
 def write(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Saves the arrays of a config's dataset as ``arrays.npz``; returns their names and shapes."""
     claim(workdir, config)
+    provenance.record(workdir)
     arrays = study_arrays(load_dataset(config.data))
     np.savez_compressed(workdir / "arrays.npz", **arrays)
     return "\n".join(f"{name:24}{array.shape}" for name, array in arrays.items())

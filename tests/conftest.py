@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 # Shapes and types in annotations are checked in every call that the tests make.
-with jaxtyping.install_import_hook("phash_jax", "beartype.beartype"):
-    from phash_jax import catalog_dataset, hash_images, hash_study  # noqa: F401  (what their jobs need)
+with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
+    from phash_jax import catalog_dataset, hash_images, hash_study, results  # noqa: F401  (what their jobs need)
     from phash_jax.data import cifar10
     from phash_jax.data.dataset import Dataset, Split
+    from phash_jax.metrics import MetricsLog
     from phash_jax.placement import use_cpu_cores
+    from phash_jax.report import report  # noqa: F401
     from phash_jax.runs import named_runs  # noqa: F401  (imports all that a run needs)
+    from phash_jax.workdir import claim
 
 use_cpu_cores(8)
 
@@ -32,6 +35,55 @@ def make_split(seed: int, num_images: int, size: int = 16) -> Split:
     return Split(
         images.astype(np.uint8), labels, np.array([f"{seed}_{i}" for i in range(num_images)])
     )
+
+
+def make_records(num_seeds=2):
+    return [
+        {
+            "step": step,
+            "seconds": float(step),
+            "loss": [1.0 / step] * num_seeds,
+            "accuracy": [0.001 * step] * num_seeds,
+            "batch_accuracy": [0.0011 * step] * num_seeds,
+            "grad_norm": [1.0] * num_seeds,
+        }
+        for step in range(100, 1000, 100)
+    ]
+
+
+def make_logits(correct):
+    """Logits of 100 images of two classes, the first ``correct`` taken for what they are."""
+    labels = np.arange(100) % 2
+    taken_for = np.stack([np.where(np.arange(100) < n, labels, 1 - labels) for n in correct])
+    return np.eye(2, dtype=np.float32)[taken_for]
+
+
+def make_workdir(
+    path, name, num_seeds=2, *, finished=True, clean=(70, 80), contrast=(60, 50), **fields
+):
+    """A workdir as a run of a config leaves it, with these numbers of 100 images right."""
+    config = load_config(name)
+    config.update_from_flattened_dict(fields)
+    claim(path, config)
+    records = make_records(num_seeds)
+    with MetricsLog(path, step=0) as log:
+        for record in records:
+            log.write(record, list(range(num_seeds)))
+    result = results.build(
+        name=config.name,
+        published=config.published,
+        seeds=list(range(num_seeds)),
+        records=records,
+        class_names=("cat", "dog"),
+        test_labels=np.arange(100, dtype=np.int32) % 2,
+        test_logits={
+            "clean": make_logits(clean[:num_seeds]),
+            "contrast_200": make_logits(contrast[:num_seeds]),
+        },
+    )
+    if finished:
+        results.write(path, {config.name: result})
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from conftest import make_split
 
-from phash_jax import checkpoint, results
+from configs.ablations import ROWS
+from phash_jax import checkpoint, provenance, results
 from phash_jax.metrics import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -85,11 +86,21 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
     assert "| test accuracy, contrast_200" in first.stdout
     assert "original: step 40, training accuracy" in first.stdout
     left = {p.name for p in tmp_path.iterdir()}
-    assert left == {"config.json", "results.json", "summary.md", "curves.png", "original", "phash"}
+    assert left == {
+        "config.json",
+        "results.json",
+        "report.html",
+        "report.md",
+        "figures",
+        "original",
+        "phash",
+    }
     for name in ("original", "phash"):
         assert {p.name for p in (tmp_path / name).iterdir()} == {
             "config.json",
+            "provenance.json",
             "examples.png",
+            "mistakes.png",
             "metrics.jsonl",
             "results.json",
             "tensorboard",
@@ -117,7 +128,13 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
             np.mean(clean)
         )
     # The study's numbers are no measure for other pictures than its own.
-    assert "published" not in (tmp_path / "summary.md").read_text()
+    report = (tmp_path / "report.md").read_text()
+    assert "published |" not in report
+    assert "54.6" not in report
+    assert "(figures/original_mistakes.png)" in report
+    (start,) = provenance.read(tmp_path / "phash")
+    assert start["command"].startswith("python main.py --config=configs/compare.py --workdir=")
+    assert f"```sh\n{start['command']}\n```" in report
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*/metrics.jsonl")}
     second = run("compare", tmp_path, npz)
     assert second.returncode == 0, second.stderr
@@ -174,6 +191,61 @@ def test_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
     assert without_time(results.read(killed)) == without_time(results.read(tmp_path / "whole"))
 
 
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
+def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path):
+    """On the drawn pictures, which a fresh machine has."""
+    fields = {
+        "data.name": "synthetic",
+        "data.train_size": 32,
+        "data.test_size": 20,
+        "data.path": "",
+        "data.classes": "cat,dog",
+        "model.conv_features": 4,
+        "model.dense_features": "(8,)",
+        "train.batch_size": 4,
+        "train.num_steps": 4,
+        "train.log_every": 2,
+        "train.checkpoint_every": 2,
+    }
+    # What a row of the sweep changes wins over these.
+    only_here = {"model.conv_layers": 3, "model.kernel_size": 5}
+    arguments = command("ablations", tmp_path, "", **{**fields, **only_here})
+    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
+    process = subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(tmp_path.glob("*/results.json"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = [p.parent for p in tmp_path.glob("*/results.json")]
+    assert 2 <= len(finished) < 13
+    before = {
+        path: path.stat().st_mtime_ns
+        for folder in finished
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    runs = results.read(tmp_path)
+    assert runs.keys() == {"original", *ROWS}
+    assert len(runs) == 13
+    for result in runs.values():
+        assert result["num_steps"] == 4
+        assert np.isfinite(result["train_loss"]).all()
+        assert np.asarray(result["test_accuracy"]["contrast_200"]).shape == (2,)
+    assert len(re.findall(r"^\| .*\d %", done.stdout, re.MULTILINE)) == 13
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -207,7 +279,7 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
     assert done.returncode == 1
     assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
     assert list(results.read(tmp_path / "workdir")) == ["b_mild"]
-    assert "- a_hot: " in (tmp_path / "workdir" / "summary.md").read_text()
+    assert "- a_hot: failed: the loss or its" in (tmp_path / "workdir" / "report.md").read_text()
 
 
 def test_workdir_that_cannot_be_written(tmp_path, npz):

@@ -1,23 +1,13 @@
-"""Statistics, results.json, metrics.jsonl and the report."""
+"""results.json and metrics.jsonl."""
 
 import json
 
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import make_workdir
 
-from phash_jax import report, results
+from phash_jax import results
 from phash_jax.metrics import MetricsLog, read_metrics
-from phash_jax.workdir import claim
-
-
-def test_interval_is_students():
-    # 4 values, mean 2.5, standard deviation 1.29099; t(0.975, 3) = 3.18245.
-    out = results.mean_and_interval([1.0, 2.0, 3.0, 4.0])
-    assert out["mean"] == 2.5
-    np.testing.assert_allclose(out["ci95"], [2.5 - 2.05426, 2.5 + 2.05426], atol=1e-5)
-    assert results.mean_and_interval([0.5]) == {"mean": 0.5, "ci95": None}
-    assert results.mean_and_interval([100, None]) == {"mean": None, "ci95": None}
 
 
 def test_steps_to_is_the_first_logged_step_of_each_seed():
@@ -26,40 +16,6 @@ def test_steps_to_is_the_first_logged_step_of_each_seed():
         {"step": 200, "accuracy": [0.9, 0.5, 0.3]},
     ]
     assert results.steps_to(records, "accuracy", 0.9) == [200, 100, None]
-
-
-def make_records(num_seeds=2):
-    return [
-        {
-            "step": step,
-            "seconds": float(step),
-            "loss": [1.0 / step] * num_seeds,
-            "accuracy": [0.001 * step] * num_seeds,
-            "batch_accuracy": [0.0011 * step] * num_seeds,
-            "grad_norm": [1.0] * num_seeds,
-        }
-        for step in range(100, 1000, 100)
-    ]
-
-
-def make_workdir(path, name, num_seeds=2, *, finished=True):
-    config = load_config(name)
-    claim(path, config)
-    records = make_records(num_seeds)
-    with MetricsLog(path, step=0) as log:
-        for record in records:
-            log.write(record, list(range(num_seeds)))
-    result = results.build(
-        name=name,
-        published=config.published,
-        seeds=list(range(num_seeds)),
-        records=records,
-        test_correct={"clean": [70, 80][:num_seeds], "contrast_200": [60, 50][:num_seeds]},
-        test_size=100,
-    )
-    if finished:
-        results.write(path, {name: result})
-    return result
 
 
 def test_result_of_a_run(tmp_path):
@@ -113,43 +69,6 @@ def test_tensorboard_events_hold_scalars_and_histograms(tmp_path):
                 tags.setdefault(value.tag, []).append((event.step, value.WhichOneof("value")))
     assert tags["loss/seed_1"] == [(step, "simple_value") for step in range(100, 1000, 100)]
     assert tags["Conv_0/kernel"] == [(900, "histo")]
-
-
-def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
-    make_workdir(tmp_path / "a", "original")
-    make_workdir(tmp_path / "b", "phash", 1)
-    make_workdir(tmp_path / "c", "cifar10", finished=False)
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d" / "results.json").write_text("{")
-    workdirs = [tmp_path / name for name in ("a", "b", "c", "d", "e")]
-    text = report.write(tmp_path / "out", workdirs)
-    assert (tmp_path / "out" / "summary.md").read_text() == text
-    assert (tmp_path / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
-    rows = {
-        cells[0]: cells[1:]
-        for cells in (
-            [cell.strip() for cell in line.strip("|").split("|")]
-            for line in text.splitlines()
-            if line.startswith("|")
-        )
-    }
-    assert rows[""] == ["original", "original, published", "phash", "phash, published"]
-    assert rows["test accuracy, clean"][1:] == ["54.6 %", "70.0 %", "68.2 %"]
-    assert rows["test accuracy, clean"][0].startswith("75.0 % [")
-    assert rows["correct, clean"] == ["70, 80 / 100", "1092 / 2000", "70 / 100", "1364 / 2000"]
-    assert rows["test accuracy, contrast_200"][1::2] == ["49.6 %", "-"]
-    assert rows["steps to 90 %, one logged batch"] == ["900, 900", "9000", "900", "3600"]
-    assert rows["training loss"][1::2] == ["0.32", "0.03"]
-    assert "- cifar10: not finished: 900 steps in" in text
-    assert "results.json is damaged" in text
-    assert f"- e: no run in {tmp_path / 'e'}" in text
-
-
-def test_runs_of_one_name_are_told_apart_by_their_workdir(tmp_path):
-    make_workdir(tmp_path / "a", "original")
-    make_workdir(tmp_path / "b", "original")
-    labels = [run.label for run in report.collect([tmp_path / "a", tmp_path / "b"])]
-    assert labels == ["original (a)", "original (b)"]
 
 
 def test_results_are_plain_json(tmp_path):

@@ -55,10 +55,11 @@ def test_learns_and_tests_every_image(config, dataset, tmp_path, preprocess):
     config.train.num_seeds = 2
     state, placement, records = run(config, dataset, tmp_path, 2)
     assert of(records, "accuracy")[0].mean() < of(records, "accuracy")[-1].mean()
-    correct = evaluate(config, state, dataset, placement)
-    assert correct.keys() == {"clean", "contrast_200"}
-    for seed_correct in correct["clean"]:
-        assert 0.9 * 101 < seed_correct <= 101
+    logits = evaluate(config, state, dataset, placement)
+    assert logits.keys() == {"clean", "contrast_200"}
+    assert logits["clean"].shape == (2, 101, 2)
+    correct = (logits["clean"].argmax(-1) == dataset.test.labels).sum(1)
+    assert (correct > 0.9 * 101).all()
 
 
 @pytest.mark.parametrize("num_seeds", [1, 4])
@@ -71,9 +72,10 @@ def test_eight_devices_train_as_one(gentle, dataset, tmp_path, num_seeds):
     assert eight[1].mesh.size == 8
     assert dict(eight[1].mesh.shape) == {"seed": num_seeds, "batch": 8 // num_seeds}
     assert_same_training(one, eight)
-    assert evaluate(config, one[0], dataset, one[1]) == evaluate(
-        config, eight[0], dataset, eight[1]
-    )
+    ours, theirs = (evaluate(config, run[0], dataset, run[1]) for run in (one, eight))
+    for test_set in ("clean", "contrast_200"):
+        np.testing.assert_allclose(ours[test_set], theirs[test_set], rtol=2e-2, atol=2e-3)
+        np.testing.assert_array_equal(ours[test_set].argmax(-1), theirs[test_set].argmax(-1))
 
 
 def test_batch_norm_averages_over_devices(gentle, dataset, tmp_path):

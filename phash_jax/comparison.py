@@ -1,0 +1,100 @@
+"""Statistics of networks trained with the same seeds: paired differences, intervals, Holm."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+
+def mean_and_interval(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean over seeds and its 95 % interval from Student's t.
+
+    Args:
+        values: one per seed; None (a seed that never reached a mark) leaves both undefined.
+
+    Returns:
+        ``{"mean": m, "ci95": [low, high]}``; None where undefined (the interval of one seed).
+    """
+    return _around_mean(values, lambda n: 1 / n)
+
+
+def interval_of_one_more(values: Sequence[float]) -> dict[str, Any]:
+    """As ``mean_and_interval``, but where one more run would lie 95 times of 100.
+
+    The study trained every network once. Whether its number could have been one of our runs is this
+    interval's question; the interval of the mean shrinks to a point with many seeds.
+    """
+    return _around_mean(values, lambda n: 1 + 1 / n)
+
+
+def _around_mean(values, share_of_variance) -> dict[str, Any]:
+    if not values or any(value is None for value in values):
+        return {"mean": None, "ci95": None}
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return {"mean": mean, "ci95": None}
+    spread = float(np.std(values, ddof=1)) * share_of_variance(n) ** 0.5
+    half = float(stats.t.ppf(0.975, n - 1)) * spread
+    return {"mean": mean, "ci95": [mean - half, mean + half]}
+
+
+def paired_difference(
+    ours: Sequence[float | None],
+    base: Sequence[float | None],
+    *,
+    our_seeds: Sequence[int],
+    base_seeds: Sequence[int],
+) -> dict[str, Any]:
+    """Mean of ours minus base over the seeds that both have.
+
+    A seed has the same initial weights and the same batches in both, so what a seed is lucky with
+    leaves the difference.
+
+    Args:
+        ours: one value per seed; None leaves the difference undefined.
+        base: what they are compared with, likewise.
+        our_seeds: the seeds of ``ours``.
+        base_seeds: the seeds of ``base``.
+
+    Returns:
+        ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
+        of common seeds; None where undefined.
+    """
+    base_of = dict(zip(base_seeds, base, strict=True))
+    pairs = [
+        (value, base_of[seed])
+        for seed, value in zip(our_seeds, ours, strict=True)
+        if seed in base_of
+    ]
+    if any(value is None for pair in pairs for value in pair):
+        return {"mean": None, "ci95": None, "p": None, "seeds": len(pairs)}
+    differences = [a - b for a, b in pairs]
+    statistic = mean_and_interval(differences)
+    return statistic | {"p": _p_value(differences), "seeds": len(pairs)}
+
+
+def _p_value(differences: list[float]) -> float | None:
+    n = len(differences)
+    if n < 2:
+        return None
+    error = float(np.std(differences, ddof=1)) / n**0.5
+    mean = float(np.mean(differences))
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * stats.t.sf(abs(mean) / error, n - 1))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values adjusted for their number by the step-down method of Holm (1979).
+
+    Rejecting where the adjusted value is below 0.05 is wrong about any of them at most 5 times of
+    100, however the tests depend on one another. None stays None and is not counted.
+    """
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        adjusted[i] = highest
+    return adjusted

@@ -1,0 +1,87 @@
+"""provenance.json: with which command, code, libraries and machine a workdir was made."""
+
+import importlib.metadata
+import json
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from phash_jax.metrics import write_json
+from phash_jax.placement import num_cpu_cores
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_SOURCE = Path(__file__).parent
+
+
+def record(workdir: Path) -> None:
+    """Adds this start of the program to the workdir's ``provenance.json``.
+
+    A workdir that is resumed by another command, commit or machine keeps every one of them.
+    """
+    starts = read(workdir)
+    entry = {
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": _commit(),
+        "hardware": _hardware(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    # Starting the same thing again tells nothing new.
+    if not starts or {**starts[-1], "started": None} != {**entry, "started": None}:
+        entry["started"] = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        write_json(workdir / "provenance.json", [*starts, entry])
+
+
+def read(workdir: Path) -> list[dict[str, Any]]:
+    """All starts recorded in a workdir, oldest first; none where there is no such file.
+
+    Raises:
+        ValueError: the file is not JSON.
+    """
+    path = workdir / "provenance.json"
+    if not path.exists():
+        return []
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it to have it made anew") from error
+
+
+def _commit() -> str:
+    """The commit of the code, with a plus when files differ from it; empty outside git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"],
+            cwd=_SOURCE,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
+
+
+def _hardware() -> str:
+    devices = jax.devices()
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} x {devices[0].device_kind}"
+    cores = num_cpu_cores()
+    return f"{cores} core{'s' * (cores > 1)} of {_cpu_name()}"
+
+
+def _cpu_name() -> str:
+    """What the processor calls itself; Python's own function is empty on many Linux machines."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        found = None
+    return found.group(1) if found else platform.processor() or platform.machine()

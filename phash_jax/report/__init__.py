@@ -1,0 +1,1 @@
+"""The report: every table and figure that some workdirs can supply, published beside ours."""

@@ -1,0 +1,136 @@
+"""Fig 5.5's table: every row beside the published one, and its paired difference from Original."""
+
+from collections.abc import Sequence
+
+from phash_jax import tables
+from phash_jax.comparison import holm, interval_of_one_more, paired_difference
+from phash_jax.published import FIG_5_5, FIG_5_5_NAMES, PUBLISHED
+from phash_jax.report.collect import Run
+from phash_jax.report.formats import duration, percent, percent_with_interval, points
+
+ORIGINAL = "original_fig_5_5"
+
+
+def sweeps(runs: Sequence[Run]) -> dict[tuple[str, bool, str], list[Run]]:
+    """The finished rows by data, whether they are scrambled, and preprocessing; in Fig 5.5's order.
+
+    A row that several workdirs hold is taken from the first of them.
+    """
+    found: dict[tuple[str, bool, str], dict[str, Run]] = {}
+    for run in runs:
+        if run.result and run.row:
+            key = (run.config["data.name"], run.is_scrambled, run.config["preprocess"])
+            found.setdefault(key, {}).setdefault(run.row, run)
+    return {key: [rows[name] for name in FIG_5_5 if name in rows] for key, rows in found.items()}
+
+
+def table(rows: Sequence[Run]) -> str:
+    """Fig 5.5 with its published numbers, the spread over seeds and contrast 200, as Markdown."""
+    header = (
+        "row",
+        "seeds",
+        "steps",
+        "train accuracy",
+        "published",
+        "test accuracy",
+        "published",
+        "published could be a run of ours",
+        "test accuracy, contrast 200",
+        "time a seed",
+        "published",
+    )
+    cells = [header]
+    for run in rows:
+        result, statistics = run.result, run.result["statistics"]
+        study = PUBLISHED[result["published"]]
+        test = study["test_accuracy"].get("clean")
+        contrast = statistics["test_accuracy"].get("contrast_200")
+        cells.append(
+            (
+                FIG_5_5_NAMES[run.row],
+                len(result["seeds"]),
+                result["num_steps"],
+                percent_with_interval(statistics["train_accuracy"]),
+                percent(study["last_batch_accuracy"]) if test else "-",
+                percent_with_interval(statistics["test_accuracy"]["clean"]),
+                percent(test) if test else "-",
+                _within(run),
+                percent_with_interval(contrast) if contrast else "-",
+                duration(result["seconds"] / len(result["seeds"])),
+                duration(study["seconds"]) if test else "-",
+            )
+        )
+    return tables.markdown(cells)
+
+
+def is_within(run: Run) -> bool | None:
+    """Whether the published test accuracy could be one more run of ours.
+
+    None where there is no published number or only one seed.
+    """
+    published = PUBLISHED[run.result["published"]]["test_accuracy"].get("clean")
+    interval = interval_of_one_more(run.result["test_accuracy"]["clean"])["ci95"]
+    if published is None or interval is None:
+        return None
+    return interval[0] <= published <= interval[1]
+
+
+def _within(run: Run) -> str:
+    within = is_within(run)
+    if within is None:
+        return "-"
+    low, high = interval_of_one_more(run.result["test_accuracy"]["clean"])["ci95"]
+    return f"{'yes' if within else 'no'} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def differences(rows: Sequence[Run], test_set: str) -> list[tuple[Run, dict, float | None]]:
+    """Each row's paired difference from Original, with the p-value adjusted for their number."""
+    original = next((run for run in rows if run.row == ORIGINAL), None)
+    if original is None:
+        return []
+    others = [
+        run
+        for run in rows
+        if run.row != ORIGINAL
+        and test_set in run.result["test_accuracy"]
+        and test_set in original.result["test_accuracy"]
+    ]
+    found = [
+        paired_difference(
+            run.result["test_accuracy"][test_set],
+            original.result["test_accuracy"][test_set],
+            our_seeds=run.result["seeds"],
+            base_seeds=original.result["seeds"],
+        )
+        for run in others
+    ]
+    adjusted = holm([difference["p"] for difference in found])
+    return list(zip(others, found, adjusted, strict=True))
+
+
+def difference_table(rows: Sequence[Run], test_set: str) -> str:
+    """Points each row lies above Original with the same seeds, as Markdown; empty without it."""
+    compared = differences(rows, test_set)
+    if not compared:
+        return ""
+    cells = [("row", "points above Original", "p", f"p, Holm for {len(compared)}", "so it is")]
+    for run, difference, adjusted in compared:
+        cells.append(
+            (
+                FIG_5_5_NAMES[run.row],
+                points(difference),
+                "-" if difference["p"] is None else f"{difference['p']:.4f}",
+                "-" if adjusted is None else f"{adjusted:.3f}",
+                conclusion(difference, adjusted),
+            )
+        )
+    return tables.markdown(cells)
+
+
+def conclusion(difference: dict, adjusted: float | None) -> str:
+    """What a paired difference and its adjusted p-value say, in a word or two."""
+    if adjusted is None:
+        return "one seed, not decided"
+    if adjusted >= 0.05:
+        return "not told apart"
+    return "better" if difference["mean"] > 0 else "worse"

@@ -1,0 +1,122 @@
+"""Fig 6.1's table: a column per run, and one for the published numbers beside it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from phash_jax import tables
+from phash_jax.published import PUBLISHED
+from phash_jax.report.collect import Run
+from phash_jax.report.formats import (
+    duration,
+    number_with_interval,
+    percent,
+    percent_with_interval,
+)
+
+
+def _steps(field: str) -> Callable[[dict[str, Any]], str]:
+    def cell(run: dict[str, Any]) -> str:
+        never = f"not in {run['num_steps']}"
+        return ", ".join(never if step is None else str(step) for step in run[field])
+
+    return cell
+
+
+def _rows(runs: Sequence[Run]) -> list[tuple[str, Callable, Callable]]:
+    """Rows of Fig 6.1: name, cell from our result, cell from the published numbers."""
+
+    def published(field: str, form: Callable[[Any], str]) -> Callable[[dict], str]:
+        return lambda study: form(study[field]) if field in study else "-"
+
+    rows = [
+        (
+            "seeds",
+            lambda run: str(len(run["seeds"])),
+            lambda study: "1",
+        ),
+        ("steps", lambda run: str(run["num_steps"]), published("num_steps", str)),
+        (
+            "training accuracy, last log interval",
+            lambda run: percent_with_interval(run["statistics"]["train_accuracy"]),
+            lambda study: "-",
+        ),
+        (
+            "training accuracy, last batch",
+            lambda run: percent_with_interval(run["statistics"]["last_batch_accuracy"]),
+            published("last_batch_accuracy", percent),
+        ),
+        (
+            "steps to 90 %, one logged batch",
+            _steps("steps_to_90_single_batch"),
+            published("steps_to_90_single_batch", str),
+        ),
+        ("steps to 90 %, mean of a log interval", _steps("steps_to_90"), lambda study: "-"),
+        (
+            "average_accuracy_cross_entropy (not defined by the study)",
+            lambda run: "-",
+            published("average_accuracy_cross_entropy", str),
+        ),
+        (
+            "training loss",
+            lambda run: number_with_interval(run["statistics"]["train_loss"]),
+            published("train_loss", str),
+        ),
+    ]
+    test_sets = {name: None for run in runs if run.result for name in run.result["test_accuracy"]}
+    for name in test_sets:
+        rows += [
+            (
+                f"test accuracy, {name}",
+                lambda run, name=name: (
+                    percent_with_interval(run["statistics"]["test_accuracy"][name])
+                    if name in run["test_accuracy"]
+                    else "-"
+                ),
+                lambda study, name=name: (
+                    percent(study["test_accuracy"][name]) if name in study["test_accuracy"] else "-"
+                ),
+            ),
+            (
+                f"correct, {name}",
+                lambda run, name=name: (
+                    f"{', '.join(map(str, run['test_correct'][name]))} / {run['test_size']}"
+                    if name in run["test_correct"]
+                    else "-"
+                ),
+                lambda study, name=name: (
+                    f"{study['test_correct'][name]} / {study['test_size']}"
+                    if name in study["test_correct"]
+                    else "-"
+                ),
+            ),
+        ]
+    rows.append(
+        (
+            "training time, all seeds",
+            lambda run: duration(run["seconds"]),
+            published("seconds", duration),
+        )
+    )
+    return rows
+
+
+def table(runs: Sequence[Run]) -> str:
+    """A Markdown table with Fig 6.1's rows, a column per run and one for its published numbers.
+
+    Means over seeds, with Student's 95 % interval in brackets from two seeds on.
+    """
+    columns: list[tuple[str, Callable[[tuple], str]]] = []
+    for run in runs:
+        if run.result is None:
+            continue
+        study = PUBLISHED[run.result["published"]]
+        columns.append((run.label, lambda row, run=run: row[1](run.result)))
+        if study["test_accuracy"]:
+            columns.append(
+                (f"{run.result['published']}, published", lambda row, s=study: row[2](s))
+            )
+    if not columns:
+        return "no finished run\n"
+    cells = [["", *(title for title, _ in columns)]]
+    cells += [[row[0], *(cell(row) for _, cell in columns)] for row in _rows(runs)]
+    return tables.markdown(cells)

@@ -1,0 +1,153 @@
+"""The report's plots. Colours are told apart with every common colour blindness."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from phash_jax.published import FIG_5_5_NAMES, PUBLISHED
+from phash_jax.report.collect import Run
+from phash_jax.report.fig_5_5 import ORIGINAL
+
+# Okabe and Ito's palette.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_TEST_SET_COLOURS = {"clean": COLOURS[0], "contrast_200": COLOURS[1]}
+_GRID = {"alpha": 0.3, "lw": 0.6}
+
+
+def _figure(width: float, height: float):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_curve(panel, run: Run, field: str, colour: str, label: str, scale: float) -> None:
+    steps = [record["step"] for record in run.records]
+    values = scale * np.array([record[field] for record in run.records])
+    panel.plot(steps, values.mean(1), color=colour, label=label, lw=1.6)
+    panel.fill_between(steps, values.min(1), values.max(1), color=colour, alpha=0.2, lw=0)
+
+
+def plot_curves(runs: Sequence[Run], path: Path) -> None:
+    """Training accuracy and loss by step: mean over seeds, band from lowest to highest seed."""
+    figure = _figure(10, 4)
+    panels = figure.subplots(1, 2)
+    shown = [run for run in runs if run.records]
+    for panel, field, title, scale in (
+        (panels[0], "accuracy", "training accuracy, %", 100),
+        (panels[1], "loss", "training loss", 1),
+    ):
+        for i, run in enumerate(shown):
+            _draw_curve(panel, run, field, COLOURS[i % len(COLOURS)], run.label, scale)
+        panel.set(title=title, xlabel="step")
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**_GRID)
+    panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
+    if shown:
+        panels[0].legend(frameon=False)
+    _save(figure, path)
+
+
+def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
+    """Training accuracy of every row of Fig 5.5 over Original's, small multiples."""
+    columns = 5
+    lines = -(-len(rows) // columns)
+    figure = _figure(10, 0.5 + 1.75 * lines)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    original = next((run for run in rows if run.row == ORIGINAL), None)
+    for panel, run in zip(grid.flat, rows, strict=False):
+        if original is not None and run is not original:
+            _draw_curve(panel, original, "accuracy", "0.6", "", 100)
+        _draw_curve(panel, run, "accuracy", COLOURS[0], "", 100)
+        panel.set_title(FIG_5_5_NAMES[run.row], fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**_GRID)
+    for panel in grid.flat[len(rows) :]:
+        panel.set_visible(False)
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel("training accuracy, %", fontsize=9)
+    _save(figure, path)
+
+
+def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
+    """Test accuracy of each run: seeds, mean and 95 % interval, and the published number."""
+    figure = _figure(10, 1.3 + 0.42 * len(runs))
+    panel = figure.subplots()
+    offsets = {"clean": -0.14, "contrast_200": 0.14}
+    for place, run in enumerate(runs):
+        study = PUBLISHED[run.result["published"]]["test_accuracy"]
+        for test_set, offset in offsets.items():
+            if test_set not in run.result["test_accuracy"]:
+                continue
+            colour, y = _TEST_SET_COLOURS[test_set], place + offset
+            seeds = 100 * np.array(run.result["test_accuracy"][test_set])
+            statistic = run.result["statistics"]["test_accuracy"][test_set]
+            if statistic["ci95"]:
+                panel.plot(100 * np.array(statistic["ci95"]), [y, y], color=colour, lw=2)
+            panel.plot(seeds, [y] * len(seeds), "|", color=colour, ms=5, mew=0.8)
+            panel.plot([seeds.mean()], [y], "o", color=colour, ms=5)
+            if test_set in study:
+                panel.plot(
+                    [100 * study[test_set]], [y], "D", mfc="white", mec=colour, ms=5.5, zorder=4
+                )
+    panel.set_yticks(
+        range(len(runs)), [FIG_5_5_NAMES[run.row] if run.row else run.label for run in runs]
+    )
+    panel.set_ylim(len(runs) - 0.5, -0.5)
+    panel.set_xlabel("test accuracy, %")
+    chance = {100 / len(run.result.get("class_names") or [0, 0]) for run in runs}
+    for level in chance:
+        panel.axvline(level, color="0.5", lw=0.8, ls="--", zorder=0)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis="x", **_GRID)
+    for test_set, colour in _TEST_SET_COLOURS.items():
+        panel.plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
+    panel.plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
+    panel.plot([], [], "--", color="0.5", lw=0.8, label="guessing")
+    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _save(figure, path)
+
+
+def plot_confusion(runs: Sequence[Run], path: Path) -> None:
+    """Share of each class taken for each class, mean over seeds: a row per run."""
+    test_sets = list({name: None for run in runs for name in run.result["confusion"]})
+    num_classes = max(len(run.result["class_names"]) for run in runs)
+    side = max(1.9, 0.42 * num_classes + 0.9)
+    figure = _figure(1.2 + side * len(test_sets), 0.4 + side * len(runs))
+    grid = figure.subplots(len(runs), len(test_sets), squeeze=False)
+    for panels, run in zip(grid, runs, strict=True):
+        names = run.result["class_names"]
+        for panel, test_set in zip(panels, test_sets, strict=True):
+            if test_set not in run.result["confusion"]:
+                panel.set_visible(False)
+                continue
+            counts = np.mean(run.result["confusion"][test_set], 0)
+            share = 100 * counts / counts.sum(1, keepdims=True)
+            # Outputs that are no class (the study's head had ten for two) are left out.
+            share = share[:, : len(names)]
+            panel.imshow(share, cmap="Blues", vmin=0, vmax=100)
+            for row, column in np.ndindex(*share.shape):
+                value = share[row, column]
+                panel.text(
+                    column,
+                    row,
+                    f"{value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8 if len(names) > 4 else 10,
+                    color="white" if value > 55 else "black",
+                )
+            panel.set_xticks(range(len(names)), names, fontsize=8, rotation=90 * (len(names) > 4))
+            panel.set_yticks(range(len(names)), names, fontsize=8)
+            panel.set_title(f"{run.label}, {test_set.replace('_', ' ')}", fontsize=9)
+    figure.supxlabel("taken for", fontsize=9)
+    figure.supylabel("class", fontsize=9)
+    _save(figure, path)

@@ -1,0 +1,280 @@
+"""One report from any workdirs: report.html, self-contained, and report.md with the same content.
+
+python -m phash_jax.report DIR [DIR ...] --output=DIR
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from phash_jax import tables
+from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
+from phash_jax.report import fig_5_5, fig_6_1, page, plots, studies
+from phash_jax.report.collect import Run, collect
+from phash_jax.report.formats import percent, percent_with_interval, points
+from phash_jax.report.verdicts import judge, roles
+
+_INTERVALS = (
+    "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
+    "set. Lists: one number per seed."
+)
+
+
+def summary(runs: Sequence[Run]) -> str:
+    """The table of the runs beside the study's, and a line for every run without a result."""
+    sweeps = fig_5_5.sweeps(runs)
+    rest = [run for run in runs if run.result and not run.row]
+    parts = [
+        f"# Fig 5.5: {_name_of_sweep(*key)}\n\n{fig_5_5.table(rows)}"
+        for key, rows in sweeps.items()
+    ]
+    if rest or not parts:
+        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.table(rest))
+    problems = ["Without a result:\n\n" + lines for lines in _problems(runs)]
+    return "\n".join([*parts, _INTERVALS + "\n", *problems])
+
+
+def write(output: Path, workdirs: Sequence[Path], *, name: str = "report") -> str:
+    """Writes the report of some workdirs; returns ``summary`` of their runs.
+
+    Args:
+        output: folder for ``<name>.html``, ``<name>.md`` and the latter's ``figures/``.
+        workdirs: of any jobs; what is missing, half-written or failed is named in the report.
+        name: of the two files.
+    """
+    runs = collect(workdirs)
+    figures = output / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    sections = [
+        "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
+        _verdicts(runs),
+        *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
+        _comparison(runs, figures),
+        _sweeps(runs, figures),
+        _pictures(runs, figures),
+        *studies.sections(workdirs, figures),
+        _provenance(runs),
+    ]
+    text = "\n".join(section for section in sections if section)
+    (output / f"{name}.md").write_text(text)
+    (output / f"{name}.html").write_text(page.render(text, folder=output))
+    return summary(runs)
+
+
+def _problems(runs: Sequence[Run]) -> list[str]:
+    """The list of runs without a result, if there is one."""
+    lines = [f"- {run.label}: {run.problem}\n" for run in runs if run.problem]
+    return ["".join(lines)] if lines else []
+
+
+def _verdicts(runs: Sequence[Run]) -> str:
+    judged = judge(runs)
+    if not judged:
+        return ""
+    cells = [("the study's claim", "verdict", "our measurement")]
+    cells += [(v.claim, f"**{v.verdict}**", v.evidence) for v in judged]
+    sources = sorted({run.config["data.name"] for run in runs if run.result})
+    return (
+        "## In plain words\n\n"
+        + tables.markdown(cells)
+        + "\nDifferences within a seed (same initial weights, same batches), averaged over seeds; "
+        f"in brackets their 95 % interval. Pictures: {', '.join(map(_DATA.get, sources, sources))}."
+        "\n"
+    )
+
+
+_DATA = {"cifar10": "CIFAR-10", "synthetic": "drawn ones", "file": "the user's own"}
+
+
+def _comparison(runs: Sequence[Run], figures: Path) -> str:
+    """Fig 5.1 to 5.4, 5.6 to 5.9 and 6.1."""
+    shown = [run for run in runs if not run.row and (run.result or run.records)]
+    finished = [run for run in shown if run.result]
+    if not shown:
+        return ""
+    text = "## Raw against hashed (Fig 6.1)\n\n" + fig_6_1.table(finished) + f"\n{_INTERVALS}\n\n"
+    if finished:
+        plots.plot_accuracies(finished, figures / "test_accuracy.png")
+        text += (
+            "![Test accuracy (Fig 5.4, 5.6, 5.9): every seed, mean and 95 % interval, published "
+            "number](figures/test_accuracy.png)\n\n"
+        )
+    text += _test_figures(finished)
+    plots.plot_curves(shown, figures / "curves.png")
+    text += (
+        "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
+        "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log interval; "
+        "band from lowest to highest seed](figures/curves.png)\n\n"
+    )
+    return text + _training_logs(finished) + _network(shown) + _commands(shown)
+
+
+def _test_figures(finished: Sequence[Run]) -> str:
+    """Fig 5.4, 5.6 and 5.9, each beside the runs that repeat it."""
+    cells = [("figure", "run", "published", "ours", "ours minus published")]
+    for figure, (published, test_set) in TEST_FIGURES.items():
+        study = PUBLISHED[published]
+        for run in finished:
+            if run.result["published"] != published or test_set not in run.result["test_accuracy"]:
+                continue
+            ours = run.result["statistics"]["test_accuracy"][test_set]
+            theirs = study["test_accuracy"][test_set]
+            shifted = {
+                "mean": ours["mean"] - theirs,
+                "ci95": ours["ci95"] and [bound - theirs for bound in ours["ci95"]],
+            }
+            cells.append(
+                (
+                    f"Fig {figure}",
+                    f"{run.label}, {test_set}",
+                    f"{percent(theirs)} ({study['test_correct'][test_set]} / {study['test_size']})",
+                    percent_with_interval(ours),
+                    points(shifted),
+                )
+            )
+    return tables.markdown(cells) + "\n" if len(cells) > 1 else ""
+
+
+def _training_logs(finished: Sequence[Run]) -> str:
+    """Fig 5.2 and 5.7: accuracy of the batches logged at the published steps, and at our last."""
+    cells = [("run", "step", "batch accuracy, ours", "published")]
+    for run in finished:
+        published = TRAINING_LOGS.get(run.result["published"], {})
+        ours = {record["step"]: record["batch_accuracy"] for record in run.records}
+        for step in sorted({*published, run.result["num_steps"]} if published else ()):
+            accuracies = ", ".join(percent(value) for value in ours.get(step, []))
+            cells.append(
+                (
+                    run.label,
+                    f"{step:,}",
+                    accuracies or "not trained so far",
+                    percent(published[step]) if step in published else "-",
+                )
+            )
+    return tables.markdown(cells) + "\n" if len(cells) > 1 else ""
+
+
+def _network(shown: Sequence[Run]) -> str:
+    """Fig 5.1: the layers of the first run."""
+    config = next((run.config for run in shown if run.config), None)
+    if config is None:
+        return ""
+    side, features = config["model.kernel_size"], config["model.conv_features"]
+    layers = [f"conv {side}x{side}x{features}, {config['model.activation']}, max-pool 2"]
+    layers *= config["model.conv_layers"]
+    layers += [f"dense {size}" for size in config["model.dense_features"]]
+    return (
+        f"The network (Fig 5.1; {config['name']}): {'; '.join(layers)}; logits. The study draws "
+        "two conv layers and says three in its text.\n\n"
+    )
+
+
+def _sweeps(runs: Sequence[Run], figures: Path) -> str:
+    """Fig 5.5, a section for each kind of pictures and preprocessing."""
+    text = ""
+    for key, rows in fig_5_5.sweeps(runs).items():
+        data, scrambled, preprocess = key
+        file = f"fig_5_5_{data}_{preprocess}{'_scrambled' * scrambled}"
+        plots.plot_accuracies(rows, figures / f"{file}.png")
+        plots.plot_sweep_curves(rows, figures / f"{file}_curves.png")
+        text += (
+            f"## Fig 5.5: {_name_of_sweep(*key)}\n\n"
+            f"![Test accuracy of every row: seeds, mean and 95 % interval, published number]"
+            f"(figures/{file}.png)\n\n"
+            f"{fig_5_5.table(rows)}\n"
+            "In brackets after *could be a run of ours*: where one more run of ours would lie 95 "
+            "times of 100 (the study trained each row once).\n\n"
+        )
+        for test_set in ("clean", "contrast_200"):
+            compared = fig_5_5.difference_table(rows, test_set)
+            if compared:
+                text += (
+                    f"### Minus Original with the same seeds, {test_set.replace('_', ' ')}\n\n"
+                    f"{compared}\n"
+                )
+        text += (
+            f"![Training accuracy of every row (blue) over Original's (gray), band from lowest to "
+            f"highest seed](figures/{file}_curves.png)\n\n" + _commands(rows)
+        )
+    return text
+
+
+def _name_of_sweep(data: str, scrambled: bool, preprocess: str) -> str:
+    pictures = _DATA.get(data, data)
+    return f"{pictures}, {preprocess}" + (
+        ", training pictures scrambled as the study's" if scrambled else ""
+    )
+
+
+def _pictures(runs: Sequence[Run], figures: Path) -> str:
+    """What the networks see, what they confuse, and what they are most sure of and wrong about."""
+    who = roles(runs)
+    shown = [run for run in (who.raw, who.hashed, who.scrambled) if run]
+    shown = shown or [run for run in runs if run.result and not run.row][:3]
+    text = ""
+    for run in shown:
+        for file, caption in (
+            ("examples.png", "what the network is trained on and tested on"),
+            ("mistakes.png", "test pictures it is most sure of and wrong about (mean over seeds)"),
+        ):
+            if (run.folder / file).exists():
+                copy = f"{run.folder.name}_{file}"
+                shutil.copyfile(run.folder / file, figures / copy)
+                text += f"![{run.label}: {caption}](figures/{copy})\n\n"
+    counted = [run for run in shown if "confusion" in run.result]
+    if counted:
+        plots.plot_confusion(counted, figures / "confusion.png")
+        text += (
+            "![Confusion: percent of a class taken for each class, mean over seeds]"
+            "(figures/confusion.png)\n\n"
+        )
+    return "## Pictures\n\n" + text + _commands(shown) if text else ""
+
+
+def _commands(runs: Sequence[Run]) -> str:
+    """The commands that made some runs, as a block."""
+    commands = {run.starts[-1]["command"]: None for run in runs if run.starts}
+    return "```sh\n" + "\n".join(commands) + "\n```\n\n" if commands else ""
+
+
+def _provenance(runs: Sequence[Run]) -> str:
+    cells = [("run", "data", "seeds", "steps", "commit", "hardware", "versions")]
+    for run in runs:
+        if not run.result:
+            continue
+        last = run.starts[-1] if run.starts else {}
+        cells.append(
+            (
+                run.label,
+                _DATA.get(run.config.get("data.name"), "?"),
+                ", ".join(map(str, run.result["seeds"])),
+                run.result["num_steps"],
+                ", ".join(dict.fromkeys(s["commit"] for s in run.starts)) or "not recorded",
+                last.get("hardware", "not recorded"),
+                ", ".join(f"{k} {v}" for k, v in last.get("versions", {}).items()),
+            )
+        )
+    if len(cells) == 1:
+        return ""
+    return (
+        "## With what\n\n"
+        + tables.markdown(cells)
+        + "\nThe commit of every start; a plus where files differed from it.\n"
+    )
+
+
+def main() -> None:
+    """Makes the report of any workdirs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m phash_jax.report", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("workdirs", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("--output", type=Path, help="folder for the report; else a table is shown")
+    parser.add_argument("--name", default="report", help="name of the two files, without ending")
+    arguments = parser.parse_args()
+    if arguments.output:
+        print(write(arguments.output, arguments.workdirs, name=arguments.name))
+        print(f"report: {arguments.output / (arguments.name + '.html')}")
+    else:
+        print(summary(collect(arguments.workdirs)))

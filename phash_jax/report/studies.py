@@ -1,0 +1,67 @@
+"""Sections of the jobs that train nothing: Fig 3.1, 3.2 and 4.1 to 4.9."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from phash_jax import catalog, provenance, tables
+from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
+from phash_jax.report.collect import folders_of_job
+
+
+def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
+    """A section for every workdir of such a job; a damaged one says so in its place."""
+    found = []
+    for job, section in (
+        ("catalog", _catalog),
+        ("arrays", _arrays),
+        ("hash_study", _hash_study),
+    ):
+        for workdir in folders_of_job(workdirs, job):
+            try:
+                text = section(workdir, figures)
+            except (OSError, ValueError) as error:
+                text = f"## {job}\n\nWithout a result: {error}\n"
+            found.append(text + _command(workdir))
+    return found
+
+
+def _command(workdir: Path) -> str:
+    starts = provenance.read(workdir)
+    return f"\n```sh\n{starts[-1]['command']}\n```\n" if starts else ""
+
+
+def _catalog(workdir: Path, figures: Path) -> str:
+    path = workdir / "catalog.parquet"
+    columns = catalog.read_columns(path, ["ImageID", "LabelName", "Type", "ImageAddr"])
+    rows = list(zip(*(values[:10] for values in columns.values()), strict=True))
+    published = [("published LabelName",), *((label,) for label in FIG_3_1_LABELS)]
+    cells = [
+        (*ours, *study) for ours, study in zip([tuple(columns), *rows], published, strict=False)
+    ]
+    return (
+        "## The catalog (Fig 3.1)\n\n"
+        f"{len(columns['ImageID']):,} images; the first ten beside the study's:\n\n"
+        + tables.markdown(cells)
+    )
+
+
+def _arrays(workdir: Path, figures: Path) -> str:
+    cells = [("array", "ours", "published")]
+    with np.load(workdir / "arrays.npz") as arrays:
+        cells += [(name, arrays[name].shape, FIG_3_2.get(name, "-")) for name in arrays]
+    return "## The arrays (Fig 3.2)\n\n" + tables.markdown(cells)
+
+
+def _hash_study(workdir: Path, figures: Path) -> str:
+    text = (workdir / "hash_study.md").read_text()
+    pictures = ""
+    for path in sorted(workdir.glob("fig_4_*.png")):
+        shutil.copyfile(path, figures / path.name)
+        number = path.stem.removeprefix("fig_").replace("_", ".")
+        pictures += f"![Fig {number}](figures/{path.name})\n\n"
+    # One level down: the report has a title of its own.
+    return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE) + "\n" + pictures

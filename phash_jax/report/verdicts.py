@@ -1,0 +1,196 @@
+"""The study's claims, judged by the runs: true, false, or only under a condition, with the number.
+
+Each claim is a difference between networks of the same seeds. True and false are said only where
+its 95 % interval leaves 0 out.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from phash_jax.comparison import mean_and_interval, paired_difference
+from phash_jax.report.collect import Run
+from phash_jax.report.fig_5_5 import ORIGINAL, conclusion, differences, is_within, sweeps
+from phash_jax.report.formats import percent, points
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One claim.
+
+    Attributes:
+        claim: what the study says.
+        verdict: true, false, not decided, or under which condition.
+        evidence: our numbers.
+    """
+
+    claim: str
+    verdict: str
+    evidence: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """The runs that stand for the study's networks; None where there is none."""
+
+    raw: Run | None
+    hashed: Run | None
+    scrambled: Run | None
+
+
+def roles(runs: Sequence[Run]) -> Roles:
+    """Finds the raw, the hashed and the scrambled network among finished runs of the same data."""
+    finished = [run for run in runs if run.result and not run.row]
+
+    def first(published: str, scrambled: bool, like: Run | None = None) -> Run | None:
+        for run in finished:
+            if run.config.get("published") == published and run.is_scrambled == scrambled:
+                fields = ("data.name", "data.classes", "train.num_steps", "train.batch_size")
+                if like is None or all(run.config[f] == like.config[f] for f in fields):
+                    return run
+        return None
+
+    hashed = first("phash", False)
+    return Roles(
+        raw=first("original", False, hashed),
+        hashed=hashed,
+        scrambled=first("original", True, hashed),
+    )
+
+
+def judge(runs: Sequence[Run]) -> list[Verdict]:
+    """Every claim that the runs can say something about."""
+    who = roles(runs)
+    verdicts = []
+    if who.raw and who.hashed:
+        verdicts += [_accuracy(who), _speed(who)]
+        tested = (run.result["test_accuracy"] for run in (who.raw, who.hashed))
+        if all("contrast_200" in accuracy for accuracy in tested):
+            verdicts.append(_robustness(who))
+    for (_, scrambled, preprocess), rows in sweeps(runs).items():
+        if any(run.row == ORIGINAL for run in rows) and len(rows) > 1:
+            verdicts.append(_ablations(rows, scrambled=scrambled, preprocess=preprocess))
+    return verdicts
+
+
+def _difference(ours: Run, base: Run, test_set: str) -> dict[str, Any]:
+    return paired_difference(
+        ours.result["test_accuracy"][test_set],
+        base.result["test_accuracy"][test_set],
+        our_seeds=ours.result["seeds"],
+        base_seeds=base.result["seeds"],
+    )
+
+
+def _sign(statistic: dict[str, Any]) -> int:
+    """1 or -1 where the interval lies above or below 0, else 0."""
+    if statistic["ci95"] is None:
+        return 0
+    low, high = statistic["ci95"]
+    return (low > 0) - (high < 0)
+
+
+_TRUE_FALSE = {1: "true", 0: "not decided", -1: "false"}
+
+
+def _mean(run: Run, test_set: str) -> str:
+    return percent(run.result["statistics"]["test_accuracy"][test_set]["mean"])
+
+
+def _accuracy(who: Roles) -> Verdict:
+    difference = _difference(who.hashed, who.raw, "clean")
+    verdict = _TRUE_FALSE[_sign(difference)]
+    evidence = (
+        f"hashed minus raw: {points(difference)} points "
+        f"({_mean(who.hashed, 'clean')} against {_mean(who.raw, 'clean')})"
+    )
+    if who.scrambled:
+        condition = _difference(who.hashed, who.scrambled, "clean")
+        evidence += (
+            f"; hashed minus raw trained on scrambled pictures, as the study's was: "
+            f"{points(condition)} points ({_mean(who.scrambled, 'clean')})"
+        )
+        if _sign(difference) <= 0 and _sign(condition) > 0:
+            verdict += "; true only if the raw training pictures are scrambled"
+    return Verdict("hashing raises test accuracy (54.6 to 68.2 %)", verdict, evidence)
+
+
+def _speed(who: Roles) -> Verdict:
+    claim = "hashing trains faster (90 % after 3,600 steps instead of 9,000)"
+    raw, hashed = who.raw.result, who.hashed.result
+    steps = {name: result["steps_to_90"] for name, result in (("hashed", hashed), ("raw", raw))}
+    never = [name for name, of_seeds in steps.items() if None in of_seeds]
+    if never:
+        counts = "; ".join(
+            f"{name}: " + ", ".join("never" if s is None else f"{s:,}" for s in of_seeds)
+            for name, of_seeds in steps.items()
+        )
+        verdict = "true" if never == ["raw"] and set(steps["raw"]) == {None} else "not decided"
+        return Verdict(
+            claim, verdict, f"steps to 90 % training accuracy within {raw['num_steps']:,}: {counts}"
+        )
+    difference = paired_difference(
+        steps["hashed"], steps["raw"], our_seeds=hashed["seeds"], base_seeds=raw["seeds"]
+    )
+    sign = -_sign(difference)
+    low_high = difference["ci95"]
+    interval = f" [{low_high[0]:+,.0f}, {low_high[1]:+,.0f}]" if low_high else ""
+    means = {name: mean_and_interval(of_seeds)["mean"] for name, of_seeds in steps.items()}
+    return Verdict(
+        claim,
+        _TRUE_FALSE[sign] + (" of training accuracy" if sign > 0 else ""),
+        f"hashed minus raw: {difference['mean']:+,.0f} steps{interval} to 90 % training accuracy "
+        f"({means['hashed']:,.0f} against {means['raw']:,.0f}; mean of a log interval)",
+    )
+
+
+def _robustness(who: Roles) -> Verdict:
+    end = _difference(who.hashed, who.raw, "contrast_200")
+
+    def losses(run: Run) -> list[float]:
+        accuracy = run.result["test_accuracy"]
+        return [a - b for a, b in zip(accuracy["clean"], accuracy["contrast_200"], strict=True)]
+
+    loss = paired_difference(
+        losses(who.hashed),
+        losses(who.raw),
+        our_seeds=who.hashed.result["seeds"],
+        base_seeds=who.raw.result["seeds"],
+    )
+    verdict = _TRUE_FALSE[_sign(end)]
+    if _sign(end) <= 0 and _sign(loss) < 0:
+        verdict += "; true only of the loss from clean to distorted"
+    return Verdict(
+        "hashing makes the network robust (never measured on hashed images)",
+        f"at contrast 200: {verdict}",
+        f"test accuracy at contrast 200, hashed minus raw: {points(end)} points "
+        f"({_mean(who.hashed, 'contrast_200')} against {_mean(who.raw, 'contrast_200')}); "
+        f"loss from clean, hashed minus raw: {points(loss)} points",
+    )
+
+
+def _ablations(rows: Sequence[Run], *, scrambled: bool, preprocess: str) -> Verdict:
+    compared = differences(rows, "clean")
+    found = {"better": [], "worse": [], "not told apart": [], "one seed, not decided": []}
+    for run, difference, adjusted in compared:
+        found[conclusion(difference, adjusted)].append(
+            f"{run.row} ({points({**difference, 'ci95': None})})"
+        )
+    evidence = "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
+    return Verdict(
+        "Fig 5.5: 37.5 to 54.1 % on the test set, whatever is changed"
+        + (" (training pictures scrambled)" if scrambled else "")
+        + ("" if preprocess == "raw" else f" (on {preprocess} images)"),
+        _range(rows),
+        f"against Original with the same seeds, points, Holm-adjusted: {evidence}",
+    )
+
+
+def _range(rows: Sequence[Run]) -> str:
+    """Where our rows lie, and how many published numbers could be one of our runs."""
+    means = [run.result["statistics"]["test_accuracy"]["clean"]["mean"] for run in rows]
+    ours = f"ours {percent(min(means))} to {percent(max(means))}"
+    within = [is_within(run) for run in rows]
+    if None in within:
+        return ours
+    return f"{ours}; {sum(within)} of {len(within)} published numbers could be a run of ours"

@@ -1,0 +1,243 @@
+"""The report, from workdirs of every kind and state."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from conftest import load_config, make_workdir
+
+from phash_jax import hash_study, results, study_arrays
+from phash_jax.published import FIG_5_5
+from phash_jax.report import page, report
+from phash_jax.report.collect import collect
+from phash_jax.report.verdicts import judge
+
+
+def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
+    make_workdir(tmp_path / "a", "original")
+    make_workdir(tmp_path / "b", "phash", 1)
+    make_workdir(tmp_path / "c", "cifar10", finished=False)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "results.json").write_text("{")
+    workdirs = [tmp_path / name for name in ("a", "b", "c", "d", "e")]
+    text = report.write(tmp_path / "out", workdirs)
+    assert (tmp_path / "out" / "report.md").exists()
+    assert (tmp_path / "out" / "figures" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    rows = {
+        cells[0]: cells[1:]
+        for cells in (
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in text.splitlines()
+            if line.startswith("|")
+        )
+    }
+    assert rows[""] == ["original", "original, published", "phash", "phash, published"]
+    assert rows["test accuracy, clean"][1:] == ["54.6 %", "70.0 %", "68.2 %"]
+    assert rows["test accuracy, clean"][0].startswith("75.0 % [")
+    assert rows["correct, clean"] == ["70, 80 / 100", "1092 / 2000", "70 / 100", "1364 / 2000"]
+    assert rows["test accuracy, contrast_200"][1::2] == ["49.6 %", "-"]
+    assert rows["steps to 90 %, one logged batch"] == ["900, 900", "9000", "900", "3600"]
+    assert rows["training loss"][1::2] == ["0.32", "0.03"]
+    assert "- cifar10: not finished: 900 steps in" in text
+    assert "results.json is damaged" in text
+    assert f"- e: no run in {tmp_path / 'e'}" in text
+
+
+def test_runs_of_one_name_are_told_apart_by_their_workdir(tmp_path):
+    make_workdir(tmp_path / "a", "original")
+    make_workdir(tmp_path / "b", "original")
+    labels = [run.label for run in collect([tmp_path / "a", tmp_path / "b"])]
+    assert labels == ["original (a)", "original (b)"]
+
+
+class _Page(HTMLParser):
+    """What a browser would fetch, and which elements stay open."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.open, self.tables = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.fetched += [value for name, value in attrs if name in ("src", "srcset")]
+        self.fetched += [value for name, value in attrs if tag == "link" and name == "href"]
+        self.tables += tag == "table"
+        if tag not in ("meta", "link", "img", "br", "hr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def read_page(path):
+    parsed = _Page()
+    parsed.feed(path.read_text())
+    parsed.close()
+    assert not parsed.open
+    return parsed
+
+
+def make_sweep(path, **fields):
+    rows = [(row, row) for row in FIG_5_5 if row != "original_fig_5_5"]
+    make_workdir(path / "original", "original", published="original_fig_5_5", **fields)
+    for place, (row, published) in enumerate(rows):
+        make_workdir(
+            path / row,
+            f"ablation.{row}",
+            clean=(70 + place, 80 + place),
+            published=published,
+            **fields,
+        )
+    return [path / "original", *(path / row for row, _ in rows)]
+
+
+def test_page_needs_nothing_else_and_shows_what_its_twin_has(tmp_path):
+    workdirs = [
+        *make_sweep(tmp_path / "sweep", **{"data.name": "cifar10"}),
+        tmp_path / "raw",
+        tmp_path / "hashed",
+    ]
+    make_workdir(tmp_path / "raw", "original", **{"data.name": "cifar10"})
+    make_workdir(tmp_path / "hashed", "phash", clean=(60, 72), **{"data.name": "cifar10"})
+    out = tmp_path / "out"
+    text = report.write(out, workdirs)
+    assert text.startswith("# Fig 5.5: CIFAR-10, raw")
+    markdown = (out / "report.md").read_text()
+    parsed = read_page(out / "report.html")
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", markdown)
+    assert len(pictures) == 5
+    assert all((out / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert all(source.startswith("data:") for source in parsed.fetched)
+    assert len(parsed.fetched) == len(pictures) + 1
+    assert parsed.tables == len(re.findall(r"^\|-", markdown, re.MULTILINE)) == 8
+    assert "http" not in re.sub(r'"data:[^"]*"', "", (out / "report.html").read_text())
+
+
+def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
+    workdirs = make_sweep(tmp_path, **{"data.name": "cifar10"})
+    text = report.summary(collect(workdirs))
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
+    assert len(rows) == 14
+    assert rows[1][0] == "Original"
+    # 70 and 80 of 100: mean 75, half an interval 12.706 * 7.071 / sqrt(2) = 63.5.
+    assert rows[1][5] == "75.0 % [11.5, 138.5]"
+    assert rows[1][6] == "50.0 %"
+    assert rows[1][7].startswith("yes [-35.")
+    assert rows[1][10] == "1:40:09"
+    report.write(tmp_path / "out", workdirs)
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    # Each row was made a fixed number of points better, so that every difference is certain.
+    assert "| ELU " in markdown
+    compared = {
+        cells[0]: cells[1:]
+        for cells in (
+            re.split(r" *\| ", line.strip("| "))
+            for line in markdown.split("### Minus Original")[1].splitlines()
+        )
+        if len(cells) == 5
+    }
+    assert compared["TanH"] == ["+1.0 [+1.0, +1.0]", "0.0000", "0.000", "better"]
+    assert compared["ELU"] == ["+0.0 [+0.0, +0.0]", "1.0000", "1.000", "not told apart"]
+    assert len(compared) == 13
+    assert "13 of 13 published numbers could be a run of ours" in markdown
+
+
+def test_sweeps_of_two_worlds_are_told_apart(tmp_path):
+    workdirs = [
+        *make_sweep(tmp_path / "plain"),
+        *make_sweep(tmp_path / "as_published", **{"data.scramble_train": True}),
+    ]
+    text = report.summary(collect(workdirs))
+    assert "# Fig 5.5: drawn ones, raw\n" in text
+    assert "# Fig 5.5: drawn ones, raw, training pictures scrambled as the study's\n" in text
+
+
+def test_verdicts_follow_the_numbers(tmp_path):
+    make_workdir(tmp_path / "raw", "original", clean=(80, 81), contrast=(60, 62))
+    make_workdir(tmp_path / "hashed", "phash", clean=(70, 71), contrast=(69, 71))
+    scrambled = {"data.scramble_train": True}
+    make_workdir(tmp_path / "scrambled", "original", clean=(50, 51), contrast=(50, 50), **scrambled)
+    folders = [tmp_path / name for name in ("raw", "hashed", "scrambled")]
+    accuracy, speed, robustness = judge(collect(folders))
+    assert accuracy.verdict == "false; true only if the raw training pictures are scrambled"
+    assert (
+        "hashed minus raw: -10.0 [-10.0, -10.0] points (70.5 % against 80.5 %)" in accuracy.evidence
+    )
+    assert speed.verdict == "not decided"
+    assert "+0 steps" in speed.evidence
+    assert robustness.verdict == "at contrast 200: true"
+    # One network of each kind decides nothing.
+    for name in ("original", "phash"):
+        make_workdir(tmp_path / f"one_{name}", name, 1)
+    alone = judge(collect([tmp_path / "one_original", tmp_path / "one_phash"]))
+    assert [verdict.verdict for verdict in alone] == [
+        "not decided",
+        "not decided",
+        "at contrast 200: not decided",
+    ]
+    assert judge(collect([tmp_path / "raw"])) == []
+
+
+def test_failed_missing_and_half_written_runs_are_named(tmp_path):
+    make_workdir(tmp_path / "good", "original")
+    make_workdir(tmp_path / "half", "phash", finished=False)
+    make_workdir(tmp_path / "failed", "cifar10", finished=False)
+    results.write_failure(tmp_path / "failed", ValueError("the loss is not finite"))
+    make_workdir(tmp_path / "cut", "original")
+    (tmp_path / "cut" / "metrics.jsonl").write_text('{"step": 1\n{"step": 2}\n')
+    make_workdir(tmp_path / "mad", "phash")
+    (tmp_path / "mad" / "config.json").write_text("[]")
+    names = ("good", "half", "failed", "cut", "mad", "missing")
+    report.write(tmp_path / "out", [tmp_path / name for name in names])
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert f"- phash: not finished: 900 steps in {tmp_path / 'half'}\n" in markdown
+    assert "- cifar10: failed: the loss is not finite\n" in markdown
+    assert "- original (cut): " in markdown
+    assert "metrics.jsonl, line 1 is not JSON" in markdown
+    assert f"- missing: no run in {tmp_path / 'missing'}\n" in markdown
+    read_page(tmp_path / "out" / "report.html")
+
+
+def test_runs_not_asked_for_are_not_missing(tmp_path):
+    config = load_config("compare")
+    config.only = "phash"
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    assert [run.label for run in collect([tmp_path])] == ["phash"]
+    make_workdir(tmp_path / "original", "original", finished=False)
+    assert [run.label for run in collect([tmp_path])] == ["original", "phash"]
+
+
+def test_other_jobs_have_their_sections(tmp_path):
+    config = load_config("hash_study")
+    config.data.train_size, config.data.test_size = 60, 6
+    config.hash_study.images_per_class = 8
+    hash_study.run(config, tmp_path / "hashes")
+    config = load_config("arrays")
+    config.data.train_size, config.data.test_size = 8, 4
+    study_arrays.write(config, tmp_path / "arrays")
+    broken = load_config("catalog")
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "config.json").write_text(json.dumps(broken.to_dict()))
+    folders = [tmp_path / name for name in ("hashes", "arrays", "catalog")]
+    assert collect(folders) == []
+    report.write(tmp_path / "out", folders)
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "\n### Fig 4.1: average hashes\n" in markdown
+    assert "![Fig 4.9" not in markdown
+    assert markdown.count("![Fig 4.") == 4
+    assert re.search(r"images_train_h +\| \(16, 32, 32, 3\) \| \(20000, 32, 32, 3\)", markdown)
+    assert "## catalog\n\nWithout a result: " in markdown
+
+
+def test_html_in_a_text_is_shown_not_run(tmp_path):
+    text = "# A <b>title</b>\n\n<script>x</script>\n\n## One\n\n## Two\n"
+    shown = page.render(text, folder=tmp_path)
+    assert "<script>" not in shown
+    assert "<title>A &lt;b&gt;title&lt;/b&gt;</title>" in shown
+    assert '<a href="#one">One</a> <a href="#two">Two</a>' in shown
+    with pytest.raises(FileNotFoundError):
+        page.render("![x](nowhere.png)", folder=tmp_path)
