@@ -52,7 +52,7 @@ def _rows(runs: Sequence[Run]) -> list[tuple[str, Callable, Callable]]:
         ),
         ("steps to 90 %, mean of a log interval", _steps("steps_to_90"), lambda study: "-"),
         (
-            "average_accuracy_cross_entropy (not defined by the study)",
+            "average accuracy cross entropy (not defined by the study)",
             lambda run: "-",
             published("average_accuracy_cross_entropy", str),
         ),

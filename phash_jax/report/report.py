@@ -35,20 +35,28 @@ def summary(runs: Sequence[Run]) -> str:
     return "\n".join([*parts, _INTERVALS + "\n", *problems])
 
 
-def write(output: Path, workdirs: Sequence[Path], *, name: str = "report") -> str:
+def write(
+    output: Path, workdirs: Sequence[Path], *, name: str = "report", notes: Path | None = None
+) -> str:
     """Writes the report of some workdirs; returns ``summary`` of their runs.
 
     Args:
         output: folder for ``<name>.html``, ``<name>.md`` and the latter's ``figures/``.
         workdirs: of any jobs; what is missing, half-written or failed is named in the report.
         name: of the two files.
+        notes: a Markdown file of the user's own, put after the verdicts.
+
+    Raises:
+        OSError: the notes cannot be read or the report not written.
     """
+    own_text = notes.read_text() if notes else ""
     runs = collect(workdirs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     sections = [
         "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
         _verdicts(runs),
+        own_text,
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
         _comparison(runs, figures),
         _sweeps(runs, figures),
@@ -272,9 +280,15 @@ def main() -> None:
     parser.add_argument("workdirs", nargs="+", type=Path, metavar="DIR")
     parser.add_argument("--output", type=Path, help="folder for the report; else a table is shown")
     parser.add_argument("--name", default="report", help="name of the two files, without ending")
+    parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
-    if arguments.output:
-        print(write(arguments.output, arguments.workdirs, name=arguments.name))
-        print(f"report: {arguments.output / (arguments.name + '.html')}")
-    else:
+    if not arguments.output:
         print(summary(collect(arguments.workdirs)))
+        return
+    try:
+        text = write(
+            arguments.output, arguments.workdirs, name=arguments.name, notes=arguments.notes
+        )
+    except OSError as error:
+        parser.exit(1, f"error: {error}\n")
+    print(f"{text}\nreport: {arguments.output / (arguments.name + '.html')}")

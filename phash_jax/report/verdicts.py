@@ -178,7 +178,7 @@ def _ablations(rows: Sequence[Run], *, scrambled: bool, preprocess: str) -> Verd
         )
     evidence = "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
     return Verdict(
-        "Fig 5.5: 37.5 to 54.1 % on the test set, whatever is changed"
+        "Fig 5.5: 37.5 to 54.1 % on the test set after 10,000 steps, whatever is changed"
         + (" (training pictures scrambled)" if scrambled else "")
         + ("" if preprocess == "raw" else f" (on {preprocess} images)"),
         _range(rows),
@@ -189,7 +189,9 @@ def _ablations(rows: Sequence[Run], *, scrambled: bool, preprocess: str) -> Verd
 def _range(rows: Sequence[Run]) -> str:
     """Where our rows lie, and how many published numbers could be one of our runs."""
     means = [run.result["statistics"]["test_accuracy"]["clean"]["mean"] for run in rows]
-    ours = f"ours {percent(min(means))} to {percent(max(means))}"
+    steps = {run.result["num_steps"] for run in rows}
+    spread = " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
+    ours = f"ours after {spread} steps {percent(min(means))} to {percent(max(means))}"
     within = [is_within(run) for run in rows]
     if None in within:
         return ours
