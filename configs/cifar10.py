@@ -1,6 +1,8 @@
 """All ten classes of CIFAR-10, raw, where the study's network learned nothing (about 10 %).
 
-python main.py --config=configs/cifar10.py --workdir=runs/cifar10
+    python main.py --config=configs/cifar10.py --workdir=runs/cifar10 --config.train.num_steps=6000
+
+Measured so: test accuracy 65.5 % (one seed).
 """
 
 from configs import original

@@ -2,8 +2,11 @@
 
 Expected: its steps shrink, so it learns little in as many.
 
+Measured after 1,000 steps, four seeds: test accuracy 58.2 % [56.6, 59.7], -14.5 points from
+Original's with the same seeds (worse); published after 10,000 steps: 49.1 %.
+
     python main.py --config=configs/ablation/adagrad.py --workdir=runs/adagrad \
-        --config.data.name=cifar10
+        --config.data.name=cifar10 --config.train.num_steps=1000 --config.train.num_seeds=4
 """
 
 from configs import original

@@ -2,8 +2,11 @@
 
 Expected: weights without a sign or a scale blow up from layer to layer and cannot learn.
 
+Measured after 1,000 steps, four seeds: test accuracy 50.0 % [50.0, 50.0], -22.6 points from
+Original's with the same seeds (worse); published after 10,000 steps: 47.2 %.
+
     python main.py --config=configs/ablation/uniform.py --workdir=runs/uniform \
-        --config.data.name=cifar10
+        --config.data.name=cifar10 --config.train.num_steps=1000 --config.train.num_seeds=4
 """
 
 from configs import original
