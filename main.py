@@ -1,6 +1,7 @@
 """Runs the job of one config: python main.py --config=configs/X.py --workdir=DIR."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import ml_collections
@@ -9,10 +10,13 @@ from ml_collections import config_flags
 
 from phash_jax import (
     catalog_dataset,
+    export_distorted,
     hash_images,
+    hash_robustness,
     hash_study,
     provenance,
     results,
+    robustness,
     study_arrays,
 )
 from phash_jax.checkpoint import CheckpointError
@@ -110,8 +114,22 @@ def _run_all(runs: list, only: list[str], workdir: Path) -> str:
     return summary
 
 
+def with_report(job: Callable) -> Callable:
+    """The job, and then the report of its workdir."""
+
+    def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+        use_cpu_cores(config.train.cpu_devices)
+        job(config, workdir)
+        return report.write(workdir, [workdir])
+
+    return run
+
+
 JOBS = {
     "train": run_all,
+    "robustness": with_report(robustness.run),
+    "hash_robustness": with_report(hash_robustness.run),
+    "export_distorted": export_distorted.run,
     "arrays": study_arrays.write,
     "catalog": catalog_dataset.run,
     "hash_images": hash_images.run,

@@ -12,7 +12,8 @@ def get_config() -> ConfigDict:
     """The study's raw network on the embedded pictures."""
     config = ConfigDict()
 
-    # What main.py does: train (and test), arrays (write the study's five arrays), hash_images,
+    # What main.py does: train (and test), robustness (test trained networks on distorted images),
+    # hash_robustness, export_distorted, arrays (write the study's five arrays), hash_images,
     # catalog or hash_study.
     config.job = "train"
     # Name of the run, in logs and tables.
@@ -87,6 +88,10 @@ def get_config() -> ConfigDict:
     config.train = train = ConfigDict()
     train.num_steps = 10_000
     train.batch_size = 64
+    # Distortions of the training images, comma-separated: what distortions.names may name, and
+    # "clean" for none. Every batch is shared out equally among them, at severities 1 to 5 drawn for
+    # each image. Empty: none.
+    train.augment = ""
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
     train.num_seeds = 1
     train.seed = 0
@@ -99,6 +104,20 @@ def get_config() -> ConfigDict:
     train.loop = "auto"
     # Virtual devices the CPU is split into. 0: one per core. Without effect on an accelerator.
     train.cpu_devices = 0
+
+    config.distortions = distortions = ConfigDict()
+    # Jobs robustness, hash_robustness and export_distorted: distortions, comma-separated, by name
+    # or group: cifar10c (CIFAR-10-C's 15), extra (its 4 more), study (the study's 4).
+    distortions.names = "cifar10c,extra,study"
+    # Severities, comma-separated: some of 1 to 5.
+    distortions.severities = "1,2,3,4,5"
+    # Draws of what is random in a distortion, and the seed they come from.
+    distortions.draws = 1
+    distortions.seed = 0
+
+    config.robustness = robustness = ConfigDict()
+    # Job robustness: workdirs of trained networks, comma-separated; runs or folders of runs.
+    robustness.networks = ""
 
     config.hash = hashes = ConfigDict()
     # Jobs hash_images and catalog: hashes of every image, comma-separated: average_hash, dhash,

@@ -87,9 +87,75 @@ def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) 
     Raises:
         CheckpointError: there are checkpoints, but every one is damaged.
     """
-    found = sorted(checkpoints.checkpoints, key=lambda c: c.step, reverse=True)
+    state, damaged = _newest_good(checkpoints, abstract_state)
+    if state is None and damaged:
+        raise _all_damaged(checkpoints.directory, damaged, "to train from the start")
+    for step in damaged:
+        checkpoints.delete(step)
+    return state
+
+
+def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
+    """The newest checkpoint that can be read, and its digest; the folder stays as it is.
+
+    Args:
+        directory: a folder of checkpoints, perhaps of a run that is still training.
+        abstract_state: pytree of ``jax.ShapeDtypeStruct`` of the saved shapes; the arrays are put
+            on the first device.
+
+    Raises:
+        ValueError: there is no checkpoint.
+        CheckpointError: there are checkpoints, but every one is damaged.
+    """
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), abstract_state
+    )
+    with _open_to_read(directory) as checkpoints:
+        state, damaged = _newest_good(checkpoints, abstract)
+        if state is None:
+            raise _all_damaged(directory, damaged, "and train again")
+    return state, digest(state)
+
+
+def parameter_shapes(directory: Path) -> dict[str, tuple[int, ...]] | None:
+    """Shape of every parameter in the newest checkpoint, by path; None where it is damaged.
+
+    Raises:
+        ValueError: there is no checkpoint.
+    """
+    with _open_to_read(directory) as checkpoints:
+        try:
+            saved = checkpoints.metadata(checkpoints.latest.step).metadata["params"]
+        except Exception:  # Orbax raises many kinds for a damaged file.
+            return None
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(saved)
+    }
+
+
+def _open_to_read(directory: Path) -> ocp.training.Checkpointer:
+    checkpoints = ocp.training.Checkpointer(Path(directory).absolute())
+    if not checkpoints.checkpoints:
+        checkpoints.close()
+        raise ValueError(f"no checkpoint in {directory}: the run was stopped before its first one")
+    return checkpoints
+
+
+def _all_damaged(directory: Any, damaged: list[int], then: str) -> CheckpointError:
+    return CheckpointError(
+        f"all {len(damaged)} checkpoints in {directory} are damaged (steps {sorted(damaged)}): "
+        f"move the folder away {then}"
+    )
+
+
+def _newest_good(
+    checkpoints: ocp.training.Checkpointer, abstract_state: Any
+) -> tuple[Any | None, list[int]]:
+    """The newest state that can be read, or None; and the steps of the damaged ones passed over."""
     damaged = []
-    for info in found:
+    for info in sorted(checkpoints.checkpoints, key=lambda c: c.step, reverse=True):
         try:
             state = checkpoints.load(info.step, abstract_state)
             saved = (checkpoints.metadata(info.step).custom_metadata or {}).get("sha256")
@@ -104,12 +170,5 @@ def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) 
             )
             damaged.append(info.step)
             continue
-        for step in damaged:
-            checkpoints.delete(step)
-        return state
-    if damaged:
-        raise CheckpointError(
-            f"all {len(damaged)} checkpoints in {checkpoints.directory} are damaged (steps "
-            f"{sorted(damaged)}): move the folder away to train from the start"
-        )
-    return None
+        return state, damaged
+    return None, damaged

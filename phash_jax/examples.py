@@ -7,11 +7,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Dataset, Split
-from phash_jax.distortions import TEST_SETS
+from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.preprocess import PREPROCESS
 
 
@@ -96,6 +96,37 @@ def _surest_mistakes(
     wrong = np.flatnonzero(taken_for != labels)
     chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:num_images]
     return chosen, taken_for[chosen], sure[chosen]
+
+
+def plot_distortions(
+    image: UInt8[np.ndarray, "h w 3"],
+    path: Path,
+    *,
+    names: Sequence[str],
+    severities: Sequence[int],
+    seed: int,
+) -> None:
+    """Draws one image under every distortion at every severity: left as it is, right hashed.
+
+    Args:
+        image: uint8, 0 to 255.
+        path: a PNG file.
+        names: keys of ``DISTORTIONS``, a row each.
+        severities: 1 to 5, two columns each.
+        seed: of the draws.
+    """
+    levels = jnp.array([0, *severities], jnp.int32)
+    hashed = jax.vmap(PREPROCESS["average_hash"])
+    rows = {}
+    for name in names:
+        key = jax.random.key(seed)
+        distort = jax.vmap(DISTORTIONS[name], in_axes=(None, None, 0))
+        distorted = jax.jit(distort)(key, jnp.asarray(image), levels)
+        rows[name.replace("_", " ")] = np.concatenate(
+            [np.asarray(distorted) / 255, np.asarray(hashed(distorted))]
+        )
+    titles = ["clean", *map(str, severities)]
+    _draw(rows, titles + titles, path)
 
 
 def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> None:

@@ -15,7 +15,7 @@ from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions.crystallize import crystallize
-from phash_jax.distortions.noise import contrast_and_noise
+from phash_jax.distortions.high_frequency import contrast_and_noise
 from phash_jax.distortions.swirl import swirl
 from phash_jax.hashing import HASHES
 from phash_jax.metrics import write_json

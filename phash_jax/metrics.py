@@ -3,8 +3,9 @@
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from tensorboardX import SummaryWriter
@@ -43,6 +44,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes JSON lines in place of a file's, so that a reader finds all the old or all the new."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+    temporary.replace(path)
+
+
+def append_record(file: TextIO, record: dict[str, Any]) -> None:
+    """Adds one JSON line, on disk when this returns."""
+    file.write(json.dumps(record) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
 class MetricsLog:
     """Appends one record per logged step to metrics.jsonl and to TensorBoard events.
 
@@ -52,9 +67,7 @@ class MetricsLog:
     def __init__(self, directory: Path, *, step: int):
         self._path = directory / "metrics.jsonl"
         self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
-        temporary = self._path.with_name(self._path.name + ".partial")
-        temporary.write_text("".join(json.dumps(r) + "\n" for r in self.records))
-        temporary.replace(self._path)
+        rewrite_records(self._path, self.records)
         self._file = self._path.open("a")
         self._events = SummaryWriter(
             str(directory / "tensorboard"),
@@ -66,9 +79,7 @@ class MetricsLog:
     def write(self, record: dict[str, Any], seeds: list[int]) -> None:
         """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed."""
         self.records.append(record)
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        append_record(self._file, record)
         for name, values in record.items():
             if isinstance(values, list):
                 for seed, value in zip(seeds, values, strict=True):

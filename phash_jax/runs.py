@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ml_collections
 
+from phash_jax.augment import augment_names
 from phash_jax.choices import choose, names
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import TEST_SETS
@@ -74,3 +75,4 @@ def _check_choices(config: ml_collections.ConfigDict) -> None:
         choose(table, fields[field], field)
     for name in names(config.test_sets):
         choose(TEST_SETS, name, "test_sets")
+    augment_names(config.train.augment)

@@ -21,6 +21,7 @@ from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint
+from phash_jax.augment import augment_names, make_augment, take_share
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Split
 from phash_jax.losses import LOSSES, Loss
@@ -43,7 +44,7 @@ OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
     "adagrad": optax.adagrad,
 }
 
-_INIT_KEY, _BATCH_KEY = 0, 1
+_INIT_KEY, _BATCH_KEY, _AUGMENT_KEY = 0, 1, 2
 
 
 class TrainingDivergedError(RuntimeError):
@@ -98,13 +99,16 @@ def make_train_step(
     preprocess: Preprocess,
     *,
     batch_size: int,
+    augment: Sequence[str] = (),
 ) -> Callable:
     """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
 
     The function runs inside a mesh axis ``batch``: every shard draws the same ``batch_size``
     indices (with replacement), takes its share, and the gradients are averaged. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
+    ``augment`` names what the batch is distorted with before preprocessing, see ``augment.py``.
     """
+    distort = make_augment(augment)
 
     def train_step(
         state: TrainState, images: UInt8[Array, "n h w c"], labels: Int[Array, " n"]
@@ -113,9 +117,15 @@ def make_train_step(
         indices = jax.random.randint(
             jax.random.fold_in(key, state.step), (batch_size,), 0, images.shape[0]
         )
-        share = batch_size // lax.axis_size(BATCH)
-        indices = lax.dynamic_slice_in_dim(indices, lax.axis_index(BATCH) * share, share)
-        inputs, targets = jax.vmap(preprocess)(images[indices]), labels[indices]
+        if augment:
+            indices = take_share(indices, parts=len(augment))
+            key = jax.random.fold_in(jax.random.key(state.seed), _AUGMENT_KEY)
+            batch = distort(jax.random.fold_in(key, state.step), images[indices])
+        else:
+            share = batch_size // lax.axis_size(BATCH)
+            indices = lax.dynamic_slice_in_dim(indices, lax.axis_index(BATCH) * share, share)
+            batch = images[indices]
+        inputs, targets = jax.vmap(preprocess)(batch), labels[indices]
 
         def loss_of(params):
             logits, updated = model.apply(
@@ -243,6 +253,7 @@ def train(
         choose(LOSSES, config.loss, "loss"),
         choose(PREPROCESS, config.preprocess, "preprocess"),
         batch_size=cfg.batch_size,
+        augment=augment_names(cfg.augment),
     )
     interval = make_train_interval(train_step, placement)
     init = make_init(model, optimizer, image_shape=split.images.shape[1:])

@@ -99,8 +99,7 @@ def real_cifar10() -> Dataset:
     return cifar10.load(data_dir="")
 
 
-@pytest.fixture
-def config() -> ml_collections.ConfigDict:
+def make_small_config() -> ml_collections.ConfigDict:
     """A locked config of a network that trains in about a second."""
     config = load_config("default")
     config.model.conv_layers = 2
@@ -115,3 +114,9 @@ def config() -> ml_collections.ConfigDict:
     config.test_batch_size = 50
     config.lock()
     return config
+
+
+@pytest.fixture
+def config() -> ml_collections.ConfigDict:
+    """As ``make_small_config``, new for every test."""
+    return make_small_config()

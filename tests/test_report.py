@@ -115,7 +115,7 @@ def test_page_needs_nothing_else_and_shows_what_its_twin_has(tmp_path):
 
 def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
     workdirs = make_sweep(tmp_path, **{"data.name": "cifar10"})
-    text = report.summary(collect(workdirs))
+    text = report.summary(workdirs)
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -151,7 +151,7 @@ def test_sweeps_of_two_worlds_are_told_apart(tmp_path):
         *make_sweep(tmp_path / "plain"),
         *make_sweep(tmp_path / "as_published", **{"data.scramble_train": True}),
     ]
-    text = report.summary(collect(workdirs))
+    text = report.summary(workdirs)
     assert "# Fig 5.5: drawn ones, raw\n" in text
     assert "# Fig 5.5: drawn ones, raw, training pictures scrambled as the study's\n" in text
 

@@ -12,7 +12,7 @@ import scipy.ndimage
 from phash_jax.data import scene
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.crystallize import _sites, crystallize, voronoi
-from phash_jax.distortions.noise import contrast_and_noise, high_frequency_noise
+from phash_jax.distortions.high_frequency import contrast_and_noise, high_frequency_noise
 from phash_jax.distortions.swirl import swirl
 
 SHAPES = [(1, 1, 3), (7, 5, 3), (224, 224, 3)]

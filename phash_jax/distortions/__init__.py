@@ -1,11 +1,39 @@
-"""Distortions of uint8 images, and the named test sets made with them."""
+"""Distortions of uint8 images by key and severity, and the named test sets without either."""
 
 from collections.abc import Callable
 from functools import partial
 
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Int32, Key, UInt8
 
+from phash_jax.choices import choose, names
+from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
+from phash_jax.distortions.study import STUDY
+
+# (key, image, severity) -> image; severity 0 is the identity, 1 to 5 ever stronger.
+Distortion = Callable[
+    [Key[Array, ""], UInt8[Array, "h w c"], Int32[Array, ""]], UInt8[Array, "h w c"]
+]
+
+DISTORTIONS: dict[str, Distortion] = {**CIFAR10C, **EXTRA, **STUDY}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "cifar10c": tuple(CIFAR10C),
+    "extra": tuple(EXTRA),
+    "study": tuple(STUDY),
+}
+
+
+def distortion_names(text: str, *, field: str = "distortions.names") -> list[str]:
+    """Keys of ``DISTORTIONS`` that a comma-separated list of them and of ``GROUPS`` names.
+
+    Raises:
+        ValueError: a name is unknown, or there is none.
+    """
+    choices = GROUPS | {name: (name,) for name in DISTORTIONS}
+    found = [name for part in names(text) for name in choose(choices, part, field)]
+    if not found:
+        raise ValueError(f"{field} is empty: choose some of {', '.join(choices)}")
+    return list(dict.fromkeys(found))
 
 
 def clean(image: UInt8[Array, "h w c"]) -> UInt8[Array, "h w c"]:

@@ -19,8 +19,12 @@ def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, 
     Raises:
         ValueError: ``level`` is 259, where the factor is infinite, or below -255.
     """
+    return jnp.asarray(contrast_table(level))[image]
+
+
+def contrast_table(level: int) -> UInt8[np.ndarray, " 256"]:
+    """What every value from 0 to 255 becomes; see ``contrast_level``."""
     if level == 259 or level < -255:
         raise ValueError(f"a contrast level must be -255 or more and not 259, got {level}")
     factor = 259 * (level + 255) / (255 * (259 - level))
-    values = np.clip(np.rint(128 + factor * (np.arange(256) - 128)), 0, 255).astype(np.uint8)
-    return jnp.asarray(values)[image]
+    return np.clip(np.rint(128 + factor * (np.arange(256) - 128)), 0, 255).astype(np.uint8)

@@ -12,10 +12,11 @@ from phash_jax.report.fig_5_5 import ORIGINAL
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _TEST_SET_COLOURS = {"clean": COLOURS[0], "contrast_200": COLOURS[1]}
-_GRID = {"alpha": 0.3, "lw": 0.6}
+GRID = {"alpha": 0.3, "lw": 0.6}
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
+    """A figure of so many inches that is drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -24,7 +25,8 @@ def _figure(width: float, height: float):
     return figure
 
 
-def _save(figure, path: Path) -> None:
+def save(figure, path: Path) -> None:
+    """Writes a figure as PNG, small enough to be committed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -38,7 +40,7 @@ def _draw_curve(panel, run: Run, field: str, colour: str, label: str, scale: flo
 
 def plot_curves(runs: Sequence[Run], path: Path) -> None:
     """Training accuracy and loss by step: mean over seeds, band from lowest to highest seed."""
-    figure = _figure(10, 4)
+    figure = new_figure(10, 4)
     panels = figure.subplots(1, 2)
     shown = [run for run in runs if run.records]
     for panel, field, title, scale in (
@@ -49,18 +51,18 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
             _draw_curve(panel, run, field, COLOURS[i % len(COLOURS)], run.label, scale)
         panel.set(title=title, xlabel="step")
         panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**_GRID)
+        panel.grid(**GRID)
     panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
     if shown:
         panels[0].legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
     """Training accuracy of every row of Fig 5.5 over Original's, small multiples."""
     columns = 5
     lines = -(-len(rows) // columns)
-    figure = _figure(10, 0.5 + 1.75 * lines)
+    figure = new_figure(10, 0.5 + 1.75 * lines)
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     original = next((run for run in rows if run.row == ORIGINAL), None)
     for panel, run in zip(grid.flat, rows, strict=False):
@@ -69,17 +71,17 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
         _draw_curve(panel, run, "accuracy", COLOURS[0], "", 100)
         panel.set_title(FIG_5_5_NAMES[run.row], fontsize=9)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**_GRID)
+        panel.grid(**GRID)
     for panel in grid.flat[len(rows) :]:
         panel.set_visible(False)
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("training accuracy, %", fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
     """Test accuracy of each run: seeds, mean and 95 % interval, and the published number."""
-    figure = _figure(10, 1.3 + 0.42 * len(runs))
+    figure = new_figure(10, 1.3 + 0.42 * len(runs))
     panel = figure.subplots()
     offsets = {"clean": -0.14, "contrast_200": 0.14}
     for place, run in enumerate(runs):
@@ -107,13 +109,13 @@ def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
     for level in chance:
         panel.axvline(level, color="0.5", lw=0.8, ls="--", zorder=0)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(axis="x", **_GRID)
+    panel.grid(axis="x", **GRID)
     for test_set, colour in _TEST_SET_COLOURS.items():
         panel.plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
     panel.plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
     panel.plot([], [], "--", color="0.5", lw=0.8, label="guessing")
     panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_confusion(runs: Sequence[Run], path: Path) -> None:
@@ -121,7 +123,7 @@ def plot_confusion(runs: Sequence[Run], path: Path) -> None:
     test_sets = list({name: None for run in runs for name in run.result["confusion"]})
     num_classes = max(len(run.result["class_names"]) for run in runs)
     side = max(1.9, 0.42 * num_classes + 0.9)
-    figure = _figure(1.2 + side * len(test_sets), 0.4 + side * len(runs))
+    figure = new_figure(1.2 + side * len(test_sets), 0.4 + side * len(runs))
     grid = figure.subplots(len(runs), len(test_sets), squeeze=False)
     for panels, run in zip(grid, runs, strict=True):
         names = run.result["class_names"]
@@ -150,4 +152,4 @@ def plot_confusion(runs: Sequence[Run], path: Path) -> None:
             panel.set_title(f"{run.label}, {test_set.replace('_', ' ')}", fontsize=9)
     figure.supxlabel("taken for", fontsize=9)
     figure.supylabel("class", fontsize=9)
-    _save(figure, path)
+    save(figure, path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from phash_jax import tables
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
-from phash_jax.report import fig_5_5, fig_6_1, page, plots, studies
+from phash_jax.report import fig_5_5, fig_6_1, page, plots, robustness, studies
 from phash_jax.report.collect import Run, collect
 from phash_jax.report.formats import percent, percent_with_interval, points
 from phash_jax.report.verdicts import judge, roles
@@ -21,24 +21,29 @@ _INTERVALS = (
 )
 
 
-def summary(runs: Sequence[Run]) -> str:
-    """The table of the runs beside the study's, and a line for every run without a result."""
+def summary(workdirs: Sequence[Path]) -> str:
+    """The tables of some workdirs for a terminal, and a line for every run without a result."""
+    runs = collect(workdirs)
     sweeps = fig_5_5.sweeps(runs)
     rest = [run for run in runs if run.result and not run.row]
     parts = [
         f"# Fig 5.5: {_name_of_sweep(*key)}\n\n{fig_5_5.table(rows)}"
         for key, rows in sweeps.items()
     ]
-    if rest or not parts:
+    if rest:
         parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.table(rest))
-    problems = ["Without a result:\n\n" + lines for lines in _problems(runs)]
-    return "\n".join([*parts, _INTERVALS + "\n", *problems])
+    parts += robustness.summaries(workdirs)
+    if parts:
+        parts.append(_INTERVALS + "\n")
+    parts += robustness.hash_summaries(workdirs)
+    parts += ["Without a result:\n\n" + lines for lines in _problems(runs)]
+    return "\n".join(parts or ["no finished run\n"])
 
 
 def write(
     output: Path, workdirs: Sequence[Path], *, name: str = "report", notes: Path | None = None
 ) -> str:
-    """Writes the report of some workdirs; returns ``summary`` of their runs.
+    """Writes the report of some workdirs; returns their ``summary``.
 
     Args:
         output: folder for ``<name>.html``, ``<name>.md`` and the latter's ``figures/``.
@@ -55,7 +60,7 @@ def write(
     figures.mkdir(parents=True, exist_ok=True)
     sections = [
         "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
-        _verdicts(runs),
+        _verdicts(runs, workdirs),
         own_text,
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
         _comparison(runs, figures),
@@ -67,7 +72,7 @@ def write(
     text = "\n".join(section for section in sections if section)
     (output / f"{name}.md").write_text(text)
     (output / f"{name}.html").write_text(page.render(text, folder=output))
-    return summary(runs)
+    return summary(workdirs)
 
 
 def _problems(runs: Sequence[Run]) -> list[str]:
@@ -76,19 +81,19 @@ def _problems(runs: Sequence[Run]) -> list[str]:
     return ["".join(lines)] if lines else []
 
 
-def _verdicts(runs: Sequence[Run]) -> str:
-    judged = judge(runs)
+def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
+    judged = judge(runs) + robustness.verdicts(workdirs)
     if not judged:
         return ""
     cells = [("the study's claim", "verdict", "our measurement")]
     cells += [(v.claim, f"**{v.verdict}**", v.evidence) for v in judged]
     sources = sorted({run.config["data.name"] for run in runs if run.result})
+    pictures = f" Pictures: {', '.join(map(_DATA.get, sources, sources))}." if sources else ""
     return (
         "## In plain words\n\n"
         + tables.markdown(cells)
         + "\nDifferences within a seed (same initial weights, same batches), averaged over seeds; "
-        f"in brackets their 95 % interval. Pictures: {', '.join(map(_DATA.get, sources, sources))}."
-        "\n"
+        f"in brackets their 95 % interval.{pictures}\n"
     )
 
 
@@ -283,7 +288,7 @@ def main() -> None:
     parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
     if not arguments.output:
-        print(summary(collect(arguments.workdirs)))
+        print(summary(arguments.workdirs))
         return
     try:
         text = write(

@@ -1,4 +1,4 @@
-"""Sections of the jobs that train nothing: Fig 3.1, 3.2 and 4.1 to 4.9."""
+"""Sections of the jobs that train nothing: robustness, and Fig 3.1, 3.2 and 4.1 to 4.9."""
 
 import re
 import shutil
@@ -9,6 +9,7 @@ import numpy as np
 
 from phash_jax import catalog, provenance, tables
 from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
+from phash_jax.report import robustness
 from phash_jax.report.collect import folders_of_job
 
 
@@ -16,6 +17,8 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
     """A section for every workdir of such a job; a damaged one says so in its place."""
     found = []
     for job, section in (
+        ("robustness", robustness.networks_section),
+        ("hash_robustness", robustness.hashes_section),
         ("catalog", _catalog),
         ("arrays", _arrays),
         ("hash_study", _hash_study),

@@ -1,0 +1,20 @@
+"""The original network, trained on distorted images too: the obvious rival of hashing.
+
+    python main.py --config=configs/augmented.py --workdir=runs/augmented \
+        --config.data.name=cifar10 --config.train.num_steps=6000 --config.train.num_seeds=3
+
+An eighth of every batch is as it is, the others are distorted each in their way. None of these is
+one of the 15 that CIFAR-10-C's mean is over, so that networks are tested on distortions they have
+not seen.
+"""
+
+from configs import original
+
+
+def get_config():
+    """The original with augmentation."""
+    config = original.get_config()
+    config.name = "augmented"
+    config.published = "none"
+    config.train.augment = "clean,extra,raised_contrast,swirl,contrast_and_noise"
+    return config

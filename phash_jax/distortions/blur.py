@@ -1,0 +1,319 @@
+"""The blurs of CIFAR-10-C: Gaussian, out of focus, through frosted glass, while zooming.
+
+Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_c.py).
+
+Blurs along rows and columns are products with constant matrices, whose elements hold what lies
+beyond the edges too.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float32, Float64, Int, Int32, Key, UInt8
+
+from phash_jax.distortions.severity import (
+    MAX_SEVERITY,
+    Severity,
+    at_severity,
+    from_unit,
+    to_unit,
+    unless_clean,
+)
+
+_GAUSSIAN = (0.4, 0.6, 0.7, 0.8, 1.0)
+# Radius of the disk and standard deviation of its antialiasing, pixels.
+_DEFOCUS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
+# Standard deviation in pixels, and how often neighbours are swapped.
+_GLASS_SIGMA = (0.05, 0.25, 0.4, 0.25, 0.4)
+_GLASS_TIMES = (1, 1, 1, 2, 2)
+_ZOOM_STOPS = (1.06, 1.11, 1.16, 1.21, 1.26)
+_ZOOM_STEP = 0.01
+
+
+def apply_matrices(
+    rows: Float32[Array, "h_out h"], values: Float32[Array, "h w c"], columns: Float32[Array, "_ w"]
+) -> Float32[Array, "h_out _ c"]:
+    """Multiplies every column of a picture with ``rows`` and every row with ``columns``."""
+    # Else accelerators multiply in half precision or little more.
+    precision = jax.lax.Precision.HIGHEST
+    values = jnp.einsum("ih,hwc->iwc", rows, values, precision=precision)
+    return jnp.einsum("jw,iwc->ijc", columns, values, precision=precision)
+
+
+@functools.cache
+def gaussian_matrices(
+    sigmas: tuple[float, ...], size: int, *, truncate: float, edge: str
+) -> Float32[np.ndarray, "sigmas {size} {size}"]:
+    """A matrix per standard deviation that blurs a vector of ``size`` values.
+
+    As ``scipy.ndimage.gaussian_filter1d``: weights up to ``truncate`` deviations, normalised.
+
+    Args:
+        sigmas: standard deviations, pixels; 0 is the identity.
+        size: values in the vector.
+        truncate: where the kernel ends, deviations.
+        edge: "nearest" or "reflect" (with the edge value twice), what lies beyond.
+    """
+    matrices = np.zeros((len(sigmas), size, size))
+    for matrix, sigma in zip(matrices, sigmas, strict=True):
+        radius = int(truncate * sigma + 0.5)
+        offsets = np.arange(-radius, radius + 1)
+        weights = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
+        weights /= weights.sum()
+        sources = _EDGES[edge](np.arange(size)[:, None] + offsets, size)
+        np.add.at(matrix, (np.arange(size)[:, None], sources), weights)
+    return matrices.astype(np.float32)
+
+
+def _nearest(place: Int[np.ndarray, "..."], size: int) -> Int[np.ndarray, "..."]:
+    return np.clip(place, 0, size - 1)
+
+
+def _reflect(place: Int[np.ndarray, "..."], size: int) -> Int[np.ndarray, "..."]:
+    place = place % (2 * size)
+    return np.minimum(place, 2 * size - 1 - place)
+
+
+def reflect_101(place: Int[np.ndarray, "..."], size: int) -> Int[np.ndarray, "..."]:
+    """Mirrors places beyond the edge about the edge pixel, which is not repeated."""
+    if size == 1:
+        return np.zeros_like(place)
+    place = place % (2 * size - 2)
+    return np.minimum(place, 2 * size - 2 - place)
+
+
+_EDGES = {"nearest": _nearest, "reflect": _reflect, "reflect_101": reflect_101}
+
+
+def gaussian_blur(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
+) -> UInt8[Array, "h w c"]:
+    """Blurs with a Gaussian of 0.4 to 1 pixel; beyond the edges lies the nearest pixel.
+
+    Args:
+        key: not used.
+        image: one uint8 image, 0 to 255, any size.
+        severity: 0 (the identity) to 5.
+    """
+    rows, columns = (
+        at_severity(gaussian_matrices(_GAUSSIAN, size, truncate=4, edge="nearest"), severity)
+        for size in image.shape[:2]
+    )
+    return unless_clean(severity, image, from_unit(apply_matrices(rows, to_unit(image), columns)))
+
+
+def defocus_blur(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
+) -> UInt8[Array, "h w c"]:
+    """Blurs with an antialiased disk; the image is mirrored at its edge pixels.
+
+    The means of few pixels are often whole numbers, which the last cast keeps or cuts by one as
+    the 30th bit says: so they are summed in integers, as exactly as the original's doubles.
+
+    Args:
+        key: not used.
+        image: one uint8 image, 0 to 255, any size.
+        severity: 0 (the identity) to 5.
+    """
+    whole, _, _ = _sum_exactly(image, _disk_limbs(), severity, edge="reflect_101")
+    return unless_clean(severity, image, jnp.minimum(whole, 255).astype(jnp.uint8))
+
+
+def _sum_exactly(
+    image: UInt8[Array, "h w c"],
+    limbs: tuple[Int32[np.ndarray, "5 5 5"], Int32[np.ndarray, "5 5 5"]],
+    severity: Severity,
+    *,
+    edge: str,
+) -> tuple[Int32[Array, "h w c"], Int32[Array, "h w c"], Int32[Array, "h w c"]]:
+    """A symmetric 5x5 convolution in integers: what is whole of it, and 36 bits of its fraction."""
+    high, low = (at_severity(limb, severity) for limb in limbs)
+    height, width, _ = image.shape
+    padded = image.astype(jnp.int32)
+    for axis, size in enumerate((height, width)):
+        padded = jnp.take(padded, _EDGES[edge](np.arange(-2, size + 2), size), axis=axis)
+    # Pixels equally far away have one weight, so they are added up first.
+    rings: dict[tuple[int, int], Array] = {}
+    for y, x in np.ndindex(5, 5):
+        ring = tuple(sorted((abs(y - 2), abs(x - 2))))
+        rings[ring] = rings.get(ring, 0) + padded[y : y + height, x : x + width]
+    sum_high = sum(high[2 + y, 2 + x] * ring for (y, x), ring in rings.items())
+    sum_low = sum(low[2 + y, 2 + x] * ring for (y, x), ring in rings.items())
+    sum_high += sum_low >> _LIMB_BITS
+    mask = 2**_LIMB_BITS - 1
+    return sum_high >> _LIMB_BITS, sum_high & mask, sum_low & mask
+
+
+# Two of them hold a weight to 2^-36; 25 pixels of 255 at 2^18 stay below 2^31.
+_LIMB_BITS = 18
+
+
+def _limbs(kernels) -> tuple[Int32[np.ndarray, "n 5 5"], Int32[np.ndarray, "n 5 5"]]:
+    """High and low bits of kernels of doubles, 5x5."""
+    fixed = np.rint(np.array(kernels) * 4.0**_LIMB_BITS).astype(np.int64)
+    return (fixed >> _LIMB_BITS).astype(np.int32), (fixed & (2**_LIMB_BITS - 1)).astype(np.int32)
+
+
+@functools.cache
+def _disk_limbs():
+    return _limbs([_disk(*sizes) for sizes in _DEFOCUS])
+
+
+def _disk(radius: float, sigma: float) -> Float64[np.ndarray, "5 5"]:
+    """A disk of so many pixels, blurred 3x3, in the single precision of the original."""
+    offsets = np.arange(-2, 3)
+    disk = (offsets[:, None] ** 2 + offsets**2 <= radius**2).astype(np.float32)
+    disk /= disk.sum(dtype=np.float32)
+    weights = np.exp(-0.5 * (np.arange(-1, 2) / sigma) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+    padded = np.pad(disk, 1)
+    wide = sum(w * padded[:, i : i + 5] for i, w in enumerate(weights))
+    both = sum(w * wide[i : i + 5] for i, w in enumerate(weights))
+    return both.astype(np.float64)
+
+
+def glass_blur(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
+) -> UInt8[Array, "h w c"]:
+    """Blurs, lets pixels take over a neighbour's colour, once or twice, and blurs again.
+
+    A pixel from the third row and column on takes the colour of itself or of one to the left,
+    above, or left above, with the same probability; the others stay. (The original means to swap
+    the two, but copies.)
+
+    Args:
+        key: decides the neighbours, ``jax.random.bernoulli(key, 0.5, (2, 2, h, w))``: for each of
+            two times whether one row up and whether one column to the left.
+        image: one uint8 image, 0 to 255, any size.
+        severity: 0 (the identity) to 5.
+    """
+    moves = jax.random.bernoulli(key, 0.5, (2, 2, *image.shape[:2]))
+    return unless_clean(severity, image, _glass(moves, image, severity))
+
+
+def _glass(
+    moves: Bool[Array, "2 2 h w"], image: UInt8[Array, "h w c"], severity: Severity
+) -> UInt8[Array, "h w c"]:
+    height, width, _ = image.shape
+    inner = (jnp.arange(height) >= 2)[:, None] & (jnp.arange(width) >= 2)
+    times = at_severity(_GLASS_TIMES, severity)
+    seen = _glass_gaussian(image, severity)
+    for time, (up, left) in enumerate(moves):
+        active = inner & (time < times)
+        seen = _copy_neighbours(seen, active & up, active & left)
+    return _glass_gaussian(seen, severity)
+
+
+def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[Array, "h w c"]:
+    """A Gaussian so narrow that the result is a whole number for many pixels.
+
+    Cutting off its decimals, the original loses one where its doubles happen to lie just below the
+    whole number. They do so for some values of a flat picture, and are taken to for the same values
+    elsewhere.
+    """
+    limbs, flat = _glass_tables()
+    whole, high, low = _sum_exactly(image, limbs, severity, edge="nearest")
+    mask = 2**_LIMB_BITS - 1
+    just_above = (high == 0) & (low < _TIE)
+    just_below = (high == mask) & (low > mask - _TIE)
+    nearest = whole + just_below
+    kept = at_severity(flat, severity)[nearest]
+    return jnp.where(just_above | just_below, kept, whole.astype(jnp.uint8))
+
+
+# In 2^-36: above the error of the weights, below the square of the smallest of them.
+_TIE = 2**11
+
+
+@functools.cache
+def _glass_tables():
+    """Kernels as limbs, and what a flat picture becomes, summed in doubles in SciPy's order."""
+    kernels, flat = [], []
+    for sigma in _GLASS_SIGMA:
+        radius = int(4 * sigma + 0.5)
+        weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
+        weights /= weights.sum()
+        kernel = np.pad(np.outer(weights, weights), 2 - radius)
+        # Rounded weights must sum up to 1, or a flat picture would not be a whole number.
+        kernel[2, 2] += 1 - (np.rint(kernel * 4.0**_LIMB_BITS) / 4.0**_LIMB_BITS).sum()
+        kernels.append(kernel)
+        values = np.arange(256) / 255.0
+        for _ in range(2):
+            total = values * weights[radius]
+            for weight in weights[:radius]:
+                total = total + (values + values) * weight
+            values = total
+        flat.append((np.clip(values, 0, 1) * 255).astype(np.uint8))
+    return _limbs(kernels), np.array(flat)
+
+
+def _copy_neighbours(
+    seen: UInt8[Array, "h w c"], up: Bool[Array, "h w"], left: Bool[Array, "h w"]
+) -> UInt8[Array, "h w c"]:
+    """Every pixel from one row up where ``up``, one column to the left where ``left``."""
+    above, left_of, above_left = (
+        jnp.roll(seen, shift, (0, 1)) for shift in ((1, 0), (0, 1), (1, 1))
+    )
+    up, left = up[..., None], left[..., None]
+    return jnp.where(up, jnp.where(left, above_left, above), jnp.where(left, left_of, seen))
+
+
+def zoom_blur(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
+) -> UInt8[Array, "h w c"]:
+    """The mean of the image and of itself ever more enlarged, up to 5 to 25 %, about its middle.
+
+    Args:
+        key: not used.
+        image: one uint8 image, 0 to 255, any size.
+        severity: 0 (the identity) to 5.
+    """
+    unit = to_unit(image)
+    rows, columns = (at_severity(_zoom_matrices(size), severity) for size in image.shape[:2])
+    precision = jax.lax.Precision.HIGHEST
+    tall = jnp.einsum("zih,hwc->izwc", rows, unit, precision=precision)
+    total = jnp.einsum("zjw,izwc->ijc", columns, tall, precision=precision)
+    number = at_severity([len(_zoom_factors(stop)) for stop in _ZOOM_STOPS], severity)
+    return unless_clean(severity, image, from_unit((unit + total) / (number + 1)))
+
+
+def _zoom_factors(stop: float) -> Float64[np.ndarray, " zooms"]:
+    # One more than the decimals promise: 1.06 itself is among the factors up to 1.06, and so on.
+    return np.arange(1, stop, _ZOOM_STEP)
+
+
+@functools.cache
+def _zoom_matrices(size: int) -> Float32[np.ndarray, "5 zooms {size} {size}"]:
+    """Per severity and factor the enlargement of a vector about its middle; 0 beyond the last."""
+    most = max(len(_zoom_factors(stop)) for stop in _ZOOM_STOPS)
+    matrices = np.zeros((MAX_SEVERITY, most, size, size), np.float32)
+    for of_severity, stop in zip(matrices, _ZOOM_STOPS, strict=True):
+        for matrix, factor in zip(of_severity, _zoom_factors(stop), strict=False):
+            matrix[:] = zoom_matrix(size, factor)
+    return matrices
+
+
+def zoom_matrix(size: int, factor: float) -> Float64[np.ndarray, "{size} {size}"]:
+    """Enlarges the middle of a vector to its whole size, interpolating linearly.
+
+    The middle is cut out, enlarged as ``scipy.ndimage.zoom`` does (first and last value stay first
+    and last), and what is too much is cut off on both sides.
+
+    Args:
+        size: values in the vector.
+        factor: 1 or more.
+    """
+    cut = int(np.ceil(size / factor))
+    start = (size - cut) // 2
+    enlarged = round(cut * factor)
+    step = (cut - 1) / (enlarged - 1) if enlarged > 1 else 0.0
+    places = (np.arange(size) + (enlarged - size) // 2) * step
+    whole = np.minimum(places.astype(int), max(0, cut - 2))
+    part = places - whole
+    matrix = np.zeros((size, size))
+    matrix[np.arange(size), start + whole] += 1 - part
+    matrix[np.arange(size), start + np.minimum(whole + 1, cut - 1)] += part
+    return matrix

@@ -1,0 +1,45 @@
+"""Raised contrast with high-frequency noise, one of the study's distortions."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float32, Key, UInt8
+
+from phash_jax.distortions.contrast import contrast_level
+
+# Standard deviation of white noise of deviation 1 from its mean over 3x3: sqrt(8 / 9).
+_DEVIATION = (8 / 9) ** 0.5
+
+
+def high_frequency_noise(
+    key: Key[Array, ""], *, shape: tuple[int, int, int]
+) -> Float32[Array, "h w c"]:
+    """White Gaussian noise less its mean over 3x3 pixels, standard deviation 1 per value.
+
+    What changes slowly is taken away; every channel has its own. The image's edges are joined, so
+    that its borders are as noisy as its middle.
+
+    Args:
+        key: decides the noise.
+        shape: height, width and channels.
+    """
+    white = jax.random.normal(key, shape)
+    padded = jnp.pad(white, ((1, 1), (1, 1), (0, 0)), mode="wrap")
+    total = lax.reduce_window(padded, 0.0, lax.add, (3, 3, 1), (1, 1, 1), "VALID")
+    return (white - total / 9) / _DEVIATION
+
+
+def contrast_and_noise(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], *, level: int, amplitude: float
+) -> UInt8[Array, "h w c"]:
+    """Raises the contrast, then adds high-frequency noise; rounded and clipped to 0..255.
+
+    Args:
+        key: decides the noise.
+        image: one uint8 image, 0 to 255, any size.
+        level: see ``contrast_level``; 0 leaves the contrast.
+        amplitude: standard deviation of the noise, gray levels; 0 adds none.
+    """
+    noise = amplitude * high_frequency_noise(key, shape=image.shape)
+    noisy = contrast_level(image, level=level).astype(jnp.float32) + noise
+    return jnp.clip(jnp.rint(noisy), 0, 255).astype(jnp.uint8)

@@ -1,0 +1,99 @@
+"""A distorted test set in the files of CIFAR-10-C."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from phash_jax import provenance
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import DISTORTIONS, distortion_names
+from phash_jax.robustness import distort_batch, distortion_key, severities_of
+from phash_jax.workdir import claim
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """Writes ``<distortion>.npy`` and ``labels.npy`` for a config's test images.
+
+    Each file is uint8 ``[S N, H, W, 3]``: all images at the first severity, then all at the next;
+    ``labels.npy`` is int64 ``[S N]`` alike. Files that are there are not made again; one that was
+    cut short is. The draws are those that the job ``robustness`` tests with.
+
+    Raises:
+        ValueError: an unknown distortion, or a severity not 1 to 5.
+        OSError: the disk is full.
+    """
+    fields = config.distortions
+    chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
+    if fields.draws != 1:
+        raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
+    claim(workdir, config)
+    provenance.record(workdir)
+    test = load_dataset(config.data).test
+    shape = (len(severities) * len(test), *test.images.shape[1:])
+    _write(workdir / "labels.npy", (shape[0],), np.int64, [np.tile(test.labels, len(severities))])
+    todo = [name for name in chosen if not (workdir / f"{name}.npy").exists()]
+    with tqdm(
+        total=len(todo) * shape[0], desc=config.name, unit="image", dynamic_ncols=True
+    ) as bar:
+        for name in todo:
+            batches = _distorted(
+                name, test.images, severities, seed=fields.seed, batch_size=config.test_batch_size
+            )
+            _write(workdir / f"{name}.npy", shape, np.uint8, batches, bar.update)
+    return (
+        f"{len(chosen)} distortions of {len(test)} images at {len(severities)} severities, "
+        f"{', '.join(map(str, shape))} each, in {workdir}"
+    )
+
+
+def _distorted(
+    name: str,
+    images: UInt8[np.ndarray, "n h w c"],
+    severities: Sequence[int],
+    *,
+    seed: int,
+    batch_size: int,
+) -> Iterator[UInt8[np.ndarray, "_ h w c"]]:
+    """All images at one severity after another, in batches."""
+    distort = jax.jit(partial(distort_batch, DISTORTIONS[name]))
+    key = distortion_key(seed, name, 0)
+    batch_size = min(batch_size, len(images))
+    for severity in severities:
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            missing = batch_size - len(batch)
+            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            numbers = np.arange(start, start + batch_size, dtype=np.int32)
+            distorted = distort(key, padded, numbers, jnp.int32(severity))
+            yield np.asarray(distorted)[: len(batch)]
+
+
+def _write(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: type,
+    parts: Iterable[np.ndarray],
+    progress: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Writes an array part by part, so that a reader finds all of it or no file."""
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        np.lib.format.write_array_header_2_0(
+            file,
+            {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+                "fortran_order": False,
+                "shape": shape,
+            },
+        )
+        for part in parts:
+            file.write(np.ascontiguousarray(part, dtype).tobytes())
+            progress(len(part))
+    temporary.replace(path)

@@ -1,0 +1,199 @@
+"""How well hashes know a distorted image again, without any network."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jaxtyping import Int64, UInt32
+from tqdm import tqdm
+
+from phash_jax import codes, hamming, provenance
+from phash_jax.choices import choose, names
+from phash_jax.data.dataset import Split
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
+from phash_jax.hashing import HASHES
+from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
+from phash_jax.robustness import distort_batch, distortion_key, severities_of
+from phash_jax.workdir import claim
+
+# False positives that a search in a large collection can live with.
+FALSE_POSITIVE_RATE = 1e-3
+_ROWS_AT_ONCE = 1_000
+
+
+def make_hash_distorted(
+    distortion: Distortion, hash_names: Sequence[str], *, hash_size: int, pillow: str
+) -> Callable:
+    """Returns a jitted ``(key, images, numbers, severity) -> {hash: uint32 [N, words]}``.
+
+    Distorting and hashing uint8 ``[N, H, W, 3]`` is one program: no image is written in between.
+    """
+
+    def hash_distorted(key, images, numbers, severity):
+        distorted = distort_batch(distortion, key, images, numbers, severity)
+        return {
+            name: codes.pack(HASHES[name](distorted, hash_size=hash_size, pillow=pillow))
+            for name in hash_names
+        }
+
+    return jax.jit(hash_distorted)
+
+
+def distance_counts(
+    clean: UInt32[np.ndarray, "n words"], distorted: UInt32[np.ndarray, "n words"], *, bits: int
+) -> tuple[Int64[np.ndarray, " distances"], Int64[np.ndarray, " distances"]]:
+    """How often each distance from 0 to ``bits`` occurs.
+
+    Args:
+        clean: packed hashes of the images as they are.
+        distorted: of the same images, distorted.
+        bits: in one hash.
+
+    Returns:
+        Counts among the ``n`` pairs of an image with itself distorted, and among the
+        ``n (n - 1)`` pairs of an image with another one distorted.
+    """
+    same = np.bincount(np.asarray(hamming.distance(clean, distorted)), minlength=bits + 1)
+    every = np.zeros(bits + 1, np.int64)
+    for start in range(0, len(clean), _ROWS_AT_ONCE):
+        rows = hamming.all_distances(distorted[start : start + _ROWS_AT_ONCE], clean)
+        every += np.bincount(np.asarray(rows).ravel(), minlength=bits + 1)
+    return same, every - same
+
+
+def separation(
+    same: Int64[np.ndarray, " distances"], different: Int64[np.ndarray, " distances"]
+) -> dict[str, Any]:
+    """How well a threshold on the distance tells an image distorted from another image.
+
+    Args:
+        same: counts of each distance among pairs of one image.
+        different: counts among pairs of two.
+
+    Returns:
+        ``flipped``: mean share of bits that differ within a pair of one image; ``roc_area``: the
+        probability that such a pair is nearer than one of two images, ties counting half;
+        ``threshold``: the largest distance up to which at most a thousandth of the pairs of two
+        images lie, None where even 0 has more; ``true_positive_rate``: the share of the pairs of
+        one image up to there.
+    """
+    bits = len(same) - 1
+    of_same, of_different = same / same.sum(), different / different.sum()
+    up_to_same, up_to_different = np.cumsum(of_same), np.cumsum(of_different)
+    farther = 1 - up_to_different
+    within = int(np.sum(np.cumsum(different) <= FALSE_POSITIVE_RATE * different.sum()))
+    return {
+        "flipped": float(of_same @ np.arange(bits + 1) / bits),
+        "roc_area": float(of_same @ (farther + of_different / 2)),
+        "threshold": within - 1 if within else None,
+        "true_positive_rate": float(up_to_same[within - 1]) if within else 0.0,
+    }
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Measures every hash of ``config.hash.names`` on the test images; writes ``results.json``.
+
+    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the
+    last one.
+
+    Raises:
+        ValueError: an unknown distortion, hash or Pillow version, a severity not 1 to 5, or fewer
+            than two images.
+        WorkdirError: the workdir is of another config.
+    """
+    fields = config.distortions
+    chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
+    hash_names = names(config.hash.names)
+    for name in hash_names:
+        choose(HASHES, name, "hash.names")
+    if fields.draws != 1:
+        raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
+    claim(workdir, config)
+    test = load_dataset(config.data).test
+    if len(test) < 2:
+        raise ValueError(f"distances between images need two images or more, there are {len(test)}")
+    provenance.record(workdir)
+
+    def hash_with(distortion: Distortion) -> Callable[[jax.Array, int], dict[str, np.ndarray]]:
+        hashed = make_hash_distorted(
+            distortion, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow
+        )
+        return partial(_in_batches, hashed, test, config.test_batch_size)
+
+    bits = _num_bits(test, hash_names, config)
+    clean = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
+    path = workdir / "grid.jsonl"
+    records = {record["distortion"]: record for record in read_metrics(path)}
+    rewrite_records(path, records.values())
+    todo = [name for name in chosen if name not in records]
+    with (
+        path.open("a") as file,
+        tqdm(
+            total=len(todo) * len(severities), desc=config.name, unit="set", dynamic_ncols=True
+        ) as bar,
+    ):
+        for name in todo:
+            key = distortion_key(fields.seed, name, 0)
+            hash_all = hash_with(DISTORTIONS[name])
+            counts = {hash_name: {"same": [], "different": []} for hash_name in hash_names}
+            for severity in severities:
+                words = hash_all(key, severity)
+                for hash_name in hash_names:
+                    same, different = distance_counts(
+                        clean[hash_name], words[hash_name], bits=bits[hash_name]
+                    )
+                    counts[hash_name]["same"].append(same.tolist())
+                    counts[hash_name]["different"].append(different.tolist())
+                bar.update()
+            records[name] = {"distortion": name, "counts": counts}
+            append_record(file, records[name])
+    result = {
+        "num_images": len(test),
+        "severities": severities,
+        "distortions": chosen,
+        "hashes": {
+            hash_name: {
+                name: [
+                    separation(np.array(same), np.array(different))
+                    for same, different in zip(
+                        records[name]["counts"][hash_name]["same"],
+                        records[name]["counts"][hash_name]["different"],
+                        strict=True,
+                    )
+                ]
+                for name in chosen
+            }
+            for hash_name in hash_names
+        },
+    }
+    write_json(workdir / "results.json", result)
+
+
+def _num_bits(test: Split, hash_names: Sequence[str], config) -> dict[str, int]:
+    shape = jax.ShapeDtypeStruct(test.images.shape[1:], jnp.uint8)
+    options = {"hash_size": config.hash.size, "pillow": config.hash.pillow}
+    return {
+        name: jax.eval_shape(lambda image, name=name: HASHES[name](image, **options), shape).size
+        for name in hash_names
+    }
+
+
+def _in_batches(
+    hashed: Callable, test: Split, batch_size: int, key: jax.Array, severity: int
+) -> dict[str, np.ndarray]:
+    batch_size = min(batch_size, len(test))
+    found = []
+    for start in range(0, len(test), batch_size):
+        images = test.images[start : start + batch_size]
+        kept = len(images)
+        images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
+        numbers = np.arange(start, start + batch_size, dtype=np.int32)
+        words = hashed(key, images, numbers, jnp.int32(severity))
+        found.append({name: np.asarray(array)[:kept] for name, array in words.items()})
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}

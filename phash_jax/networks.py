@@ -1,0 +1,158 @@
+"""Trained networks, restored from the checkpoints of workdirs to be tested."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from jaxtyping import Array, PyTree
+
+from phash_jax import checkpoint, results
+from phash_jax.choices import choose, names
+from phash_jax.model import ConvNet, make_model
+from phash_jax.preprocess import PREPROCESS, Preprocess
+from phash_jax.train import OPTIMIZERS, make_init
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The networks of one run, one per seed.
+
+    Attributes:
+        name: of the run, with its workdir where two have the same.
+        folder: of the run.
+        seeds: one per network.
+        step: updates they were trained for.
+        preprocess: key of ``PREPROCESS``, what they are fed.
+        sha256: of the checkpoint.
+        model: the module.
+        variables: its parameters and running statistics, float32, seeds on the leading axis.
+    """
+
+    name: str
+    folder: Path
+    seeds: list[int]
+    step: int
+    preprocess: str
+    sha256: str
+    model: ConvNet
+    variables: PyTree[Array]
+
+    @property
+    def prepare(self) -> Preprocess:
+        """What makes one uint8 image the network's input."""
+        return PREPROCESS[self.preprocess]
+
+
+def restore_all(
+    workdirs: Sequence[Path], *, class_names: Sequence[str], image_shape: tuple[int, int, int]
+) -> list[Networks]:
+    """The networks of all runs in some workdirs, each a run or a folder of runs.
+
+    Args:
+        workdirs: at least one.
+        class_names: of the images they are to be tested with, in the order of the labels.
+        image_shape: height, width and channels of those images.
+
+    Raises:
+        ValueError: no workdir, one without checkpoints, or one whose networks were trained for
+            other classes or another image size.
+        CheckpointError: every checkpoint of a run is damaged.
+    """
+    found = [
+        (folder, restore(folder, class_names=class_names, image_shape=image_shape))
+        for workdir in workdirs
+        for folder in _runs_in(workdir)
+    ]
+    if not found:
+        raise ValueError("no networks to test: name their workdirs in robustness.networks")
+    called = [networks.name for _, networks in found]
+    return [
+        networks
+        if called.count(networks.name) == 1
+        else dataclasses.replace(networks, name=f"{networks.name} ({folder})")
+        for folder, networks in found
+    ]
+
+
+def _runs_in(workdir: Path) -> list[Path]:
+    if (workdir / "checkpoints").is_dir():
+        return [workdir]
+    runs = sorted(path.parent for path in workdir.glob("*/checkpoints"))
+    if not runs:
+        raise ValueError(
+            f"no checkpoints in {workdir} nor one folder below: train a network there first, or "
+            "name another workdir in robustness.networks"
+        )
+    return runs
+
+
+def restore(
+    folder: Path, *, class_names: Sequence[str], image_shape: tuple[int, int, int]
+) -> Networks:
+    """The networks of one run, from its newest good checkpoint; see ``restore_all``."""
+    try:
+        fields = json.loads((folder / "config.json").read_text())
+        # JSON knows no tuples, and a field that holds a list keeps no tuple either.
+        fields["model"]["dense_features"] = tuple(fields["model"]["dense_features"])
+        config = ml_collections.ConfigDict(fields)
+        trained_for = _class_names(folder, config)
+        if trained_for and list(trained_for) != list(class_names):
+            raise ValueError(
+                f"the networks in {folder} tell {', '.join(trained_for)} apart, the images to test "
+                f"with are {', '.join(class_names)}: choose others with data.name and data.classes"
+            )
+        # Testing needs no gradient.
+        model = make_model(config.model, num_classes=len(class_names), chunked_gradient=False)
+        optimizer = choose(OPTIMIZERS, config.optimizer.name, "optimizer.name")(
+            config.optimizer.learning_rate
+        )
+        choose(PREPROCESS, config.preprocess, "preprocess")
+        first, count = config.train.seed, config.train.num_seeds
+        name = config.name
+    except (OSError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / 'config.json'} is not the config of a training run ({error})"
+        ) from error
+    seeds = list(range(first, first + count))
+    init = make_init(model, optimizer, image_shape=image_shape)
+    expected = jax.eval_shape(init, jax.ShapeDtypeStruct((count,), jnp.int32))
+    directory = folder / "checkpoints"
+    found = checkpoint.parameter_shapes(directory)
+    if found is not None:
+        _check_shapes(folder, found, expected.params, image_shape)
+    state, sha256 = checkpoint.read_newest(directory, expected)
+    return Networks(
+        name=name,
+        folder=folder,
+        seeds=seeds,
+        step=int(state.step[0]),
+        preprocess=config.preprocess,
+        sha256=sha256,
+        model=model,
+        variables={"params": state.params, "batch_stats": state.batch_stats},
+    )
+
+
+def _class_names(folder: Path, config: ml_collections.ConfigDict) -> list[str]:
+    """The classes a run was trained for; none where its config says all and it is not finished."""
+    finished = results.read(folder).get(config.name, {})
+    return finished.get("class_names") or names(config.data.classes)
+
+
+def _check_shapes(folder, found: dict, expected, image_shape) -> None:
+    wanted = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+        for path, leaf in jax.tree_util.tree_leaves_with_path(expected)
+    }
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            height, width, _ = image_shape
+            raise ValueError(
+                f"the networks in {folder} do not fit these images: {name} is "
+                f"{found.get(name, 'missing')} in the checkpoint, and would be "
+                f"{wanted.get(name, 'missing')} for {height}x{width} pixels and their classes"
+            )

@@ -1,0 +1,280 @@
+"""Sections of the jobs robustness and hash_robustness."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phash_jax import tables
+from phash_jax.comparison import holm, mean_and_interval, paired_difference
+from phash_jax.distortions import GROUPS
+from phash_jax.report import robustness_plots
+from phash_jax.report.collect import folders_of_job
+from phash_jax.report.fig_5_5 import conclusion
+from phash_jax.report.formats import percent, percent_with_interval, points
+from phash_jax.report.verdicts import Verdict
+
+_BENCHMARK = GROUPS["cifar10c"]
+
+
+def read_result(workdir: Path) -> dict[str, Any]:
+    """The ``results.json`` of either job.
+
+    Raises:
+        ValueError: it is not there or damaged.
+    """
+    try:
+        return json.loads((workdir / "results.json").read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"not finished: no results.json in {workdir}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{workdir / 'results.json'} is damaged ({error})") from error
+
+
+def averaged_over(result: dict[str, Any]) -> tuple[str, list[str]]:
+    """What the means are over: CIFAR-10-C's 15 where all were tested, else all that were."""
+    tested = result["distortions"]
+    if set(_BENCHMARK) <= set(tested):
+        return "the 15 of CIFAR-10-C", list(_BENCHMARK)
+    return f"all {len(tested)} distortions", tested
+
+
+def per_seed(
+    networks: dict[str, Any], chosen: Sequence[str], *, severity: int | None = None
+) -> list[float]:
+    """Mean accuracy over distortions and severities, one number per seed.
+
+    Args:
+        networks: one of ``result["networks"]``.
+        chosen: distortions that were tested.
+        severity: index into the severities; None for all of them.
+    """
+    grid = np.array([networks["accuracy"][name] for name in chosen])
+    grid = grid if severity is None else grid[:, severity : severity + 1]
+    return grid.mean((0, 1)).tolist()
+
+
+def networks_section(workdir: Path, figures: Path) -> str:
+    """Tables and plots of one workdir of the job robustness."""
+    result = read_result(workdir)
+    name = workdir.name
+    robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
+    robustness_plots.plot_by_severity(result, figures / f"{name}_by_severity.png")
+    over, _ = averaged_over(result)
+    text = (
+        "## Robustness: trained networks on distorted images\n\n"
+        f"{result['test_size']:,} test images; means over seeds, in brackets Student's 95 % "
+        f"interval. Severities {', '.join(map(str, result['severities']))}; mean over {over}.\n\n"
+        f"{means_table(result)}\n"
+        f"![Test accuracy, %, by distortion and severity](figures/{name}_heat_map.png)\n\n"
+        f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
+        f"![Test accuracy by severity: mean, band from lowest to highest seed]"
+        f"(figures/{name}_by_severity.png)\n\n"
+    )
+    picture = workdir / "distortions.png"
+    if picture.exists():
+        shutil.copyfile(picture, figures / f"{name}_distortions.png")
+        text += (
+            "![Each distortion at each severity, left as it is, right as average-hash image]"
+            f"(figures/{name}_distortions.png)\n\n"
+        )
+    return text
+
+
+def means_table(result: dict[str, Any]) -> str:
+    """A row per run: clean, mean over distortions, what is lost, and by severity; Markdown."""
+    over, chosen = averaged_over(result)
+    cells = [
+        (
+            "networks",
+            "seeds",
+            "clean",
+            f"mean over {over}",
+            "of clean lost",
+            *(f"severity {severity}" for severity in result["severities"]),
+        )
+    ]
+    for name, networks in result["networks"].items():
+        distorted, clean = per_seed(networks, chosen), networks["clean"]
+        lost = [1 - d / c if c else None for d, c in zip(distorted, clean, strict=True)]
+        cells.append(
+            (
+                name,
+                len(networks["seeds"]),
+                percent_with_interval(mean_and_interval(clean)),
+                percent_with_interval(mean_and_interval(distorted)),
+                percent_with_interval(mean_and_interval(lost)),
+                *(
+                    percent(float(np.mean(per_seed(networks, chosen, severity=i))))
+                    for i in range(len(result["severities"]))
+                ),
+            )
+        )
+    return tables.markdown(cells)
+
+
+def differences(result: dict[str, Any], name: str) -> list[tuple[str, dict, float | None]]:
+    """For each distortion the paired difference of some networks from the first, Holm-adjusted."""
+    base_name = next(iter(result["networks"]))
+    base, ours = result["networks"][base_name], result["networks"][name]
+    found = [
+        paired_difference(
+            per_seed(ours, [distortion]),
+            per_seed(base, [distortion]),
+            our_seeds=ours["seeds"],
+            base_seeds=base["seeds"],
+        )
+        for distortion in result["distortions"]
+    ]
+    adjusted = holm([difference["p"] for difference in found])
+    return list(zip(result["distortions"], found, adjusted, strict=True))
+
+
+def _by_distortion(result: dict[str, Any]) -> str:
+    base, *others = result["networks"]
+    header = ["distortion", base]
+    for name in others:
+        header += [name, f"minus {base}, points", "so it is"]
+    columns = {name: differences(result, name) for name in others}
+    cells = [header]
+    for i, distortion in enumerate(result["distortions"]):
+        row = [distortion, _mean_cell(result["networks"][base], distortion)]
+        for name in others:
+            _, difference, adjusted = columns[name][i]
+            row += [
+                _mean_cell(result["networks"][name], distortion),
+                points(difference),
+                conclusion(difference, adjusted),
+            ]
+        cells.append(row)
+    note = (
+        f"\nDifferences within a seed; better and worse where p, Holm-adjusted for "
+        f"{len(result['distortions'])} distortions, is below 0.05.\n"
+        if others
+        else ""
+    )
+    return tables.markdown(cells) + note
+
+
+def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
+    return percent_with_interval(mean_and_interval(per_seed(networks, [distortion])))
+
+
+def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
+    """The claim of robustness, judged by every finished workdir of the job robustness."""
+    found = []
+    for workdir in folders_of_job(workdirs, "robustness"):
+        try:
+            result = read_result(workdir)
+        except ValueError:
+            continue
+        base, *others = result["networks"]
+        found += [_verdict(result, base, name) for name in others]
+    return found
+
+
+def _verdict(result: dict[str, Any], base: str, name: str) -> Verdict:
+    over, chosen = averaged_over(result)
+    ours, theirs = result["networks"][name], result["networks"][base]
+    seeds = {"our_seeds": ours["seeds"], "base_seeds": theirs["seeds"]}
+    mean = paired_difference(per_seed(ours, chosen), per_seed(theirs, chosen), **seeds)
+    clean = paired_difference(ours["clean"], theirs["clean"], **seeds)
+    by_kind: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
+    for distortion, difference, adjusted in differences(result, name):
+        kind = conclusion(difference, adjusted)
+        by_kind.setdefault(kind, []).append(
+            f"{distortion} ({points({**difference, 'ci95': None})})"
+        )
+    low_high = mean["ci95"]
+    if low_high is None or low_high[0] <= 0 <= low_high[1]:
+        verdict = "not decided"
+    else:
+        verdict = "more robust" if low_high[0] > 0 else "less robust"
+    if by_kind["better"] and by_kind["worse"]:
+        verdict += "; better under some distortions, worse under others"
+    listed = "; ".join(f"{kind}: {', '.join(which)}" for kind, which in by_kind.items() if which)
+    return Verdict(
+        f"robustness of {name} against {base}, mean over {over}",
+        verdict,
+        f"mean {points(mean)} points, clean {points(clean)} points; {listed}",
+    )
+
+
+def hashes_section(workdir: Path, figures: Path) -> str:
+    """Tables and plot of one workdir of the job hash_robustness."""
+    result = read_result(workdir)
+    name = workdir.name
+    robustness_plots.plot_hashes(result, figures / f"{name}.png")
+    hashes = result["hashes"]
+    text = (
+        "## Robustness: hashes without a network\n\n"
+        f"{result['num_images']:,} images, each compared distorted with itself and with all the "
+        "others as they are; mean over severities "
+        f"{', '.join(map(str, result['severities']))}.\n\n"
+        f"![By severity, mean over distortions](figures/{name}.png)\n\n"
+    )
+    for title, table in _hash_tables(result):
+        text += f"### {title}\n\n{table}\n"
+    cells = [("hash", *(f"severity {severity}" for severity in result["severities"]))]
+    for hash_name, of_hash in hashes.items():
+        cells.append((hash_name, *(_thresholds(of_hash, i) for i in range(len(cells[0]) - 1))))
+    return text + "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
+
+
+def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
+    hashes = result["hashes"]
+    found = []
+    for field, title, form in (
+        ("flipped", "Bits flipped", percent),
+        ("roc_area", "ROC area", "{:.3f}".format),
+        ("true_positive_rate", "True positives at a false-positive rate of 1e-3", percent),
+    ):
+        cells = [("distortion", *hashes)]
+        for distortion in result["distortions"]:
+            values = (_mean(of_hash[distortion], field) for of_hash in hashes.values())
+            cells.append((distortion, *map(form, values)))
+        means = (
+            float(np.mean([_mean(of_hash[d], field) for d in result["distortions"]]))
+            for of_hash in hashes.values()
+        )
+        cells.append(("mean", *map(form, means)))
+        found.append((title, tables.markdown(cells)))
+    return found
+
+
+def summaries(workdirs: Sequence[Path]) -> list[str]:
+    """The tables of every finished workdir of the job robustness, for a terminal."""
+    found = []
+    for result in _finished(workdirs, "robustness"):
+        found += ["# Robustness of networks\n\n" + means_table(result), _by_distortion(result)]
+    return found
+
+
+def hash_summaries(workdirs: Sequence[Path]) -> list[str]:
+    """The tables of every finished workdir of the job hash_robustness, for a terminal."""
+    found = []
+    for result in _finished(workdirs, "hash_robustness"):
+        found += [f"# {title}\n\n{table}" for title, table in _hash_tables(result)]
+    return found
+
+
+def _finished(workdirs: Sequence[Path], job: str) -> list[dict[str, Any]]:
+    folders = folders_of_job(workdirs, job)
+    return [read_result(folder) for folder in folders if (folder / "results.json").exists()]
+
+
+def _mean(of_distortion: list[dict[str, Any]], field: str) -> float:
+    return float(np.mean([of_severity[field] for of_severity in of_distortion]))
+
+
+def _thresholds(of_hash: dict[str, list[dict[str, Any]]], severity: int) -> str:
+    found = [of_distortion[severity]["threshold"] for of_distortion in of_hash.values()]
+    known = sorted(value for value in found if value is not None)
+    if not known:
+        return "none"
+    none = ", or none" if len(known) < len(found) else ""
+    span = str(known[0]) if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
+    return span + none

@@ -1,0 +1,99 @@
+"""Plots of accuracy and of hashes under distortions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+
+
+def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
+    """Accuracy by distortion and severity, a panel per run, seeds averaged."""
+    chosen, severities = result["distortions"], result["severities"]
+    count = len(result["networks"])
+    figure = new_figure(2.2 + 2.6 * count, 0.9 + 0.27 * (len(chosen) + 1))
+    grid = figure.subplots(1, count, sharey=True, squeeze=False)
+    for panel, (name, networks) in zip(grid.flat, result["networks"].items(), strict=True):
+        shown = np.array([np.mean(networks["accuracy"][d], 1) for d in chosen])
+        clean = np.full((1, len(severities)), np.mean(networks["clean"]))
+        shown = 100 * np.concatenate([clean, shown])
+        panel.imshow(shown, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+        for row, column in np.ndindex(*shown.shape):
+            value = shown[row, column]
+            panel.text(
+                column,
+                row,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if value < 55 else "black",
+            )
+        panel.set_xticks(range(len(severities)), severities)
+        panel.set_yticks(
+            range(len(chosen) + 1), ["clean", *(d.replace("_", " ") for d in chosen)], fontsize=8
+        )
+        panel.set_title(name, fontsize=9)
+        panel.spines[:].set_visible(False)
+    figure.supxlabel("severity", fontsize=9)
+    save(figure, path)
+
+
+def plot_by_severity(result: dict[str, Any], path: Path) -> None:
+    """Accuracy by severity, a panel per distortion: mean, and band from lowest to highest seed."""
+    chosen, severities = result["distortions"], result["severities"]
+    columns = 5
+    lines = -(-len(chosen) // columns)
+    figure = new_figure(10, 0.8 + 1.6 * lines)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for panel, distortion in zip(grid.flat, chosen, strict=False):
+        for i, (name, networks) in enumerate(result["networks"].items()):
+            # Severity 0 is the clean image.
+            values = 100 * np.array([networks["clean"], *networks["accuracy"][distortion]])
+            colour = COLOURS[i % len(COLOURS)]
+            levels = [0, *severities]
+            panel.plot(levels, values.mean(1), color=colour, lw=1.5, label=name)
+            panel.fill_between(levels, values.min(1), values.max(1), color=colour, alpha=0.2, lw=0)
+        panel.set_title(distortion.replace("_", " "), fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**GRID)
+    for panel in grid.flat[len(chosen) :]:
+        panel.set_visible(False)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=4, fontsize=9)
+    figure.supxlabel("severity (0: clean)", fontsize=9)
+    figure.supylabel("test accuracy, %", fontsize=9)
+    save(figure, path)
+
+
+def plot_hashes(result: dict[str, Any], path: Path) -> None:
+    """Flipped bits, ROC area and true-positive rate by severity, means over distortions."""
+    figure = new_figure(10, 3.4)
+    panels = figure.subplots(1, 3)
+    for panel, (field, title, scale) in zip(
+        panels,
+        (
+            ("flipped", "bits flipped, %", 100),
+            ("roc_area", "ROC area", 1),
+            ("true_positive_rate", "true positives, %, at 1e-3 false ones", 100),
+        ),
+        strict=True,
+    ):
+        for i, (name, of_hash) in enumerate(result["hashes"].items()):
+            values = [[s[field] for s in of_distortion] for of_distortion in of_hash.values()]
+            panel.plot(
+                result["severities"],
+                scale * np.mean(values, 0),
+                "o-",
+                color=COLOURS[i % len(COLOURS)],
+                lw=1.5,
+                ms=4,
+                label=name,
+            )
+        panel.set(title=title, xlabel="severity", xticks=result["severities"])
+        panel.title.set_fontsize(10)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**GRID)
+    panels[0].legend(frameon=False, fontsize=8)
+    save(figure, path)

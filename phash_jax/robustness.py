@@ -1,0 +1,359 @@
+"""Accuracy of trained networks on distorted test images, distorted where the networks run."""
+
+import csv
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int32, Key
+from tqdm import tqdm
+
+from phash_jax import provenance
+from phash_jax.choices import names
+from phash_jax.data.dataset import Split
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
+from phash_jax.examples import plot_distortions
+from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
+from phash_jax.networks import Networks, restore_all
+from phash_jax.placement import BATCH
+from phash_jax.workdir import WorkdirError, claim
+
+CLEAN = "clean"
+
+# RobustBench writes its columns in this order.
+_ROBUSTBENCH_ORDER = (
+    "shot_noise",
+    "motion_blur",
+    "snow",
+    "pixelate",
+    "gaussian_noise",
+    "defocus_blur",
+    "brightness",
+    "fog",
+    "zoom_blur",
+    "frost",
+    "glass_blur",
+    "impulse_noise",
+    "contrast",
+    "jpeg_compression",
+    "elastic_transform",
+)
+
+
+def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
+    """The key of one distortion's draw; an image's own is this folded with its number.
+
+    The same at every severity, so that severities of one image differ in strength only.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(distortion.encode()))
+    return jax.random.fold_in(key, draw)
+
+
+def distort_batch(distortion: Distortion, key, images, numbers, severity):
+    """Distorts images ``[N, H, W, 3]``, each with the key folded with its number."""
+    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+    return jax.vmap(distortion, in_axes=(0, 0, None))(keys, images, severity)
+
+
+class Batches:
+    """A test split resident on the devices, in padded batches of one size.
+
+    Attributes:
+        mesh: the devices, on the axis ``batch``.
+        replicated: the sharding of what every device has.
+        num_images: without the padding.
+        batches: images, labels (-1 for padding) and numbers of each batch, split over the devices.
+    """
+
+    def __init__(self, split: Split, *, batch_size: int, devices: Sequence[jax.Device]):
+        self.mesh = Mesh(np.array(devices), (BATCH,))
+        self.replicated = NamedSharding(self.mesh, PartitionSpec())
+        self.num_images = len(split)
+        shards = len(devices)
+        size = -(-min(batch_size, len(split)) // shards) * shards
+        sharding = NamedSharding(self.mesh, PartitionSpec(BATCH))
+        self.batches = [
+            jax.device_put(_padded(split, start, size), sharding)
+            for start in range(0, len(split), size)
+        ]
+
+
+def _padded(split: Split, start: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    images, labels = split.images[start : start + size], split.labels[start : start + size]
+    padding = size - len(labels)
+    return (
+        np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
+        np.pad(labels.astype(np.int32), (0, padding), constant_values=-1),
+        np.arange(start, start + size, dtype=np.int32),
+    )
+
+
+def make_count_correct(
+    all_networks: Sequence[Networks], distortion: Distortion, images: Batches
+) -> Callable:
+    """Returns a jitted ``(variables, images, labels, numbers, key, severity) -> counts``.
+
+    Distortion, preprocessing and all networks are one program; every image is distorted once for
+    all of them. ``variables`` is one pytree per run, ``images`` uint8 ``[N, H, W, 3]`` and
+    ``labels`` (-1 for padding) and ``numbers`` int32 ``[N]`` are split over the devices; the
+    counts are int32 ``[seeds]`` per run.
+    """
+    # XLA:CPU turns a vmap over kernels into a grouped convolution, several times slower.
+    unrolled = images.mesh.devices.flat[0].platform == "cpu"
+
+    def count(variables, images, labels, numbers, key, severity):
+        distorted = distort_batch(distortion, key, images, numbers, severity)
+        counts = []
+        for networks, stacked in zip(all_networks, variables, strict=True):
+            inputs = jax.vmap(networks.prepare)(distorted)
+
+            def correct(of_seed, networks=networks, inputs=inputs) -> Int32[Array, ""]:
+                logits = networks.model.apply(of_seed, inputs, train=False)
+                return jnp.sum(jnp.argmax(logits, -1) == labels, dtype=jnp.int32)
+
+            if unrolled:
+                one_by_one = [
+                    correct(jax.tree.map(lambda leaf, i=i: leaf[i], stacked))
+                    for i in range(len(networks.seeds))
+                ]
+                counts.append(jnp.stack(one_by_one))
+            else:
+                counts.append(jax.vmap(correct)(stacked))
+        return lax.psum(counts, BATCH)
+
+    split, whole = PartitionSpec(BATCH), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            count,
+            mesh=images.mesh,
+            in_specs=(whole, split, split, split, whole, whole),
+            out_specs=whole,
+            check_vma=False,
+        )
+    )
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Tests the networks of ``config.robustness.networks``; writes ``results.json`` and a CSV.
+
+    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the
+    last one.
+
+    Raises:
+        ValueError: an unknown distortion, a severity not 1 to 5, or networks that do not fit.
+        CheckpointError: a run whose checkpoints are all damaged.
+        WorkdirError: the workdir is of another config, or of networks trained on since.
+    """
+    fields = config.distortions
+    chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
+    if fields.draws < 1:
+        raise ValueError(f"distortions.draws must be 1 or more, got {fields.draws}")
+    claim(workdir, config)
+    dataset = load_dataset(config.data)
+    test = dataset.test
+    all_networks = restore_all(
+        [Path(name) for name in names(config.robustness.networks)],
+        class_names=dataset.class_names,
+        image_shape=test.images.shape[1:],
+    )
+    _check_same(workdir, all_networks)
+    provenance.record(workdir)
+    plot_distortions(
+        test.images[np.argmax(test.labels)],
+        workdir / "distortions.png",
+        names=chosen,
+        severities=severities,
+        seed=fields.seed,
+    )
+    records = _measure(
+        all_networks,
+        chosen,
+        Batches(test, batch_size=config.test_batch_size, devices=jax.devices()),
+        workdir / "grid.jsonl",
+        severities=severities,
+        draws=fields.draws,
+        seed=fields.seed,
+        name=config.name,
+    )
+    result = build(
+        records,
+        all_networks,
+        chosen=chosen,
+        severities=severities,
+        test_size=len(test),
+    )
+    write_json(workdir / "results.json", result)
+    write_csv(workdir / "unaggregated_results.csv", result)
+
+
+def _measure(
+    all_networks: Sequence[Networks],
+    chosen: Sequence[str],
+    images: Batches,
+    path: Path,
+    *,
+    severities: Sequence[int],
+    draws: int,
+    seed: int,
+    name: str,
+) -> dict[str, dict[str, Any]]:
+    """The records of ``path`` by distortion, those that are missing measured and added."""
+    records = {record["distortion"]: record for record in read_metrics(path)}
+    # What a crash left of the last line would spoil the next.
+    rewrite_records(path, records.values())
+    todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
+    grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
+    variables = [jax.device_put(n.variables, images.replicated) for n in all_networks]
+    with (
+        path.open("a") as file,
+        tqdm(
+            total=len(images.batches) * sum(len(levels) * n for levels, n in grids.values()),
+            desc=name,
+            unit="batch",
+            dynamic_ncols=True,
+        ) as bar,
+    ):
+        for distortion, (levels, num_draws) in grids.items():
+            count = make_count_correct(
+                all_networks, _identity if distortion == CLEAN else DISTORTIONS[distortion], images
+            )
+            keys = [distortion_key(seed, distortion, draw) for draw in range(num_draws)]
+            # [severity][draw][run][seed]
+            correct = [
+                [_count_all(count, variables, images, key, level, bar.update) for key in keys]
+                for level in levels
+            ]
+            records[distortion] = {
+                "distortion": distortion,
+                # [severity][draw][seed] for each run.
+                "correct": {
+                    networks.name: [[draw[i] for draw in of_level] for of_level in correct]
+                    for i, networks in enumerate(all_networks)
+                },
+            }
+            append_record(file, records[distortion])
+            bar.write(f"{name}: {distortion}, {_one_line(records[distortion], images.num_images)}")
+    return records
+
+
+def _identity(key, image, severity):
+    return image
+
+
+def _count_all(
+    count: Callable, variables: list, images: Batches, key: jax.Array, severity: int, progress
+) -> list[list[int]]:
+    """Correct answers of every run and seed over all batches."""
+    totals = None
+    for batch in images.batches:
+        counts = count(variables, *batch, key, jnp.int32(severity))
+        totals = counts if totals is None else jax.tree.map(jnp.add, totals, counts)
+        progress()
+    return [np.asarray(total).tolist() for total in totals]
+
+
+def severities_of(text: str) -> list[int]:
+    """The numbers in ``config.distortions.severities``, ascending; ValueError if not 1 to 5."""
+    found = names(text)
+    if not found or any(name not in ("1", "2", "3", "4", "5") for name in found):
+        raise ValueError(f"distortions.severities must be some of 1 to 5, got {text!r}")
+    return sorted({int(name) for name in found})
+
+
+def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
+    """Refuses a workdir that was begun with other checkpoints of the same runs."""
+    path = workdir / "networks.json"
+    now = {networks.name: networks.sha256 for networks in all_networks}
+    if not path.exists():
+        write_json(path, now)
+        return
+    begun_with = json.loads(path.read_text())
+    changed = [name for name, sha256 in begun_with.items() if now.get(name) != sha256]
+    if changed:
+        raise WorkdirError(
+            f"--workdir={workdir} was begun with other checkpoints of {', '.join(changed)}, which "
+            "have been trained on since: choose another folder"
+        )
+
+
+def _one_line(record: dict[str, Any], test_size: int) -> str:
+    return ", ".join(
+        f"{name} {100 * np.mean(correct) / test_size:.1f} %"
+        for name, correct in record["correct"].items()
+    )
+
+
+def build(
+    records: dict[str, dict[str, Any]],
+    all_networks: Sequence[Networks],
+    *,
+    chosen: Sequence[str],
+    severities: Sequence[int],
+    test_size: int,
+) -> dict[str, Any]:
+    """The result of the whole grid, ready for JSON.
+
+    Args:
+        records: of grid.jsonl, by distortion.
+        all_networks: that were tested.
+        chosen: distortions, in their order.
+        severities: that were tested.
+        test_size: images in the test set.
+
+    Returns:
+        ``severities``, ``distortions``, ``test_size`` and ``networks``: for each run its ``seeds``,
+        ``step``, ``preprocess``, ``sha256`` and ``accuracy``: of ``clean`` a list over seeds, of
+        each distortion ``[severity][seed]``, means over draws.
+    """
+    found = {}
+    for networks in all_networks:
+        accuracy = {
+            name: np.mean(np.asarray(records[name]["correct"][networks.name]) / test_size, 1)
+            for name in (CLEAN, *chosen)
+        }
+        found[networks.name] = {
+            "folder": str(networks.folder),
+            "seeds": networks.seeds,
+            "num_steps": networks.step,
+            "preprocess": networks.preprocess,
+            "sha256": networks.sha256,
+            CLEAN: accuracy[CLEAN][0].tolist(),
+            "accuracy": {name: accuracy[name].tolist() for name in chosen},
+        }
+    return {
+        "test_size": test_size,
+        "severities": list(severities),
+        "distortions": list(chosen),
+        "networks": found,
+    }
+
+
+def write_csv(path: Path, result: dict[str, Any]) -> None:
+    """Accuracies in the columns of RobustBench's ``unaggregated_results.csv``.
+
+    Two header rows, distortion and severity; a row per network, named by run and seed. The 15 of
+    CIFAR-10-C come in RobustBench's order, others after them.
+    """
+    tested = result["distortions"]
+    chosen = [name for name in _ROBUSTBENCH_ORDER if name in tested]
+    chosen += [name for name in tested if name not in chosen]
+    columns = [
+        (name, i, severity) for name in chosen for i, severity in enumerate(result["severities"])
+    ]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["", *(name for name, _, _ in columns)])
+        writer.writerow(["", *(severity for _, _, severity in columns)])
+        for run_name, networks in result["networks"].items():
+            for place, seed in enumerate(networks["seeds"]):
+                values = [networks["accuracy"][name][i][place] for name, i, _ in columns]
+                writer.writerow([f"{run_name}_seed_{seed}", *(f"{v:.10g}" for v in values)])

@@ -1,0 +1,1 @@
+"""Our own NumPy forms of distortions, with the libraries that the originals use."""

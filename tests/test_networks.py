@@ -1,0 +1,107 @@
+"""Trained networks, restored to be tested."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import make_small_config
+
+from phash_jax import checkpoint
+from phash_jax.checkpoint import CheckpointError
+from phash_jax.networks import restore_all
+from phash_jax.train import train
+from phash_jax.workdir import claim
+
+SHAPE = (16, 16, 3)
+
+
+@pytest.fixture(scope="module")
+def once(dataset, tmp_path_factory):
+    """A run of two seeds with checkpoints of steps 10 and 20, and its final state."""
+    config = make_small_config()
+    config.name = "small"
+    config.data.classes = "upper,left"
+    config.train.num_seeds = 2
+    folder = tmp_path_factory.mktemp("once")
+    claim(folder, config)
+    state, _, _ = train(config, dataset.train, num_classes=2, workdir=folder)
+    return folder, state
+
+
+@pytest.fixture
+def trained(once, tmp_path):
+    """A copy of that run, and its final state."""
+    folder, state = once
+    return shutil.copytree(folder, tmp_path / "runs" / "small"), state
+
+
+def restored(*workdirs, class_names=("upper", "left"), image_shape=SHAPE):
+    return restore_all(list(workdirs), class_names=class_names, image_shape=image_shape)
+
+
+def test_networks_are_those_that_were_trained(trained):
+    folder, state = trained
+    for workdir in (folder, folder.parent):
+        (networks,) = restored(workdir)
+        assert (networks.name, networks.seeds, networks.step) == ("small", [0, 1], 20)
+        assert networks.preprocess == "raw"
+        found = networks.variables["params"]
+        assert found["Dense_0"]["kernel"].shape == (2, 128, 16)
+        np.testing.assert_array_equal(found["Dense_0"]["kernel"], state.params["Dense_0"]["kernel"])
+
+
+def test_runs_of_one_name_are_told_apart(trained):
+    folder, _ = trained
+    shutil.copytree(folder, folder.parent / "copy")
+    assert [n.name for n in restored(folder.parent)] == [
+        f"small ({folder.parent / name})" for name in ("copy", "small")
+    ]
+
+
+def test_networks_that_do_not_fit_the_images_are_refused_by_name(trained):
+    folder, _ = trained
+    with pytest.raises(
+        ValueError, match=r"small tell upper, left apart, the images .* upper, down"
+    ):
+        restored(folder, class_names=("upper", "down"))
+    with pytest.raises(
+        ValueError, match=r"Dense_0/kernel is \(2, 128, 16\) .*\(2, 512, 16\) for 32x"
+    ):
+        restored(folder, image_shape=(32, 32, 3))
+    config = json.loads((folder / "config.json").read_text())
+    # All classes of a source, and no result that says which.
+    config["data"]["classes"] = ""
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"Dense_1/bias is \(2, 2\) .* \(2, 3\) for 16x16"):
+        restored(folder, class_names=("a", "b", "c"))
+
+
+def test_folders_without_networks_are_refused(trained, tmp_path):
+    folder, _ = trained
+    with pytest.raises(ValueError, match="no networks to test: name their workdirs"):
+        restored()
+    with pytest.raises(ValueError, match=r"no checkpoints in .*nowhere"):
+        restored(tmp_path / "nowhere")
+    (folder / "config.json").write_text('{"name": "other"}')
+    with pytest.raises(ValueError, match=r"config.json is not the config of a training run"):
+        restored(folder)
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match=r"no checkpoint in .*stopped before its first one"):
+        checkpoint.parameter_shapes(folder / "checkpoints")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_left_alone(trained):
+    folder, _ = trained
+    newest = folder / "checkpoints" / "20"
+    for path in newest.rglob("*"):
+        if path.is_file() and path.stat().st_size > 1000:
+            path.write_bytes(path.read_bytes()[:-200])
+    (networks,) = restored(folder)
+    assert networks.step == 10
+    assert newest.exists()
+    shutil.rmtree(newest)
+    shutil.rmtree(folder / "checkpoints" / "10" / "state")
+    with pytest.raises(CheckpointError, match=r"all 1 checkpoints in .* are damaged"):
+        restored(folder)

@@ -1,0 +1,217 @@
+"""Accuracy on distorted images, and its report."""
+
+import csv
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import make_small_config
+
+from phash_jax import robustness
+from phash_jax.distortions import DISTORTIONS
+from phash_jax.evaluate import evaluate
+from phash_jax.metrics import read_metrics
+from phash_jax.report import report
+from phash_jax.report import robustness as tables
+from phash_jax.train import train
+from phash_jax.workdir import WorkdirError, claim
+
+
+@pytest.fixture(scope="module")
+def once(dataset, tmp_path_factory):
+    """Two runs of two seeds, the config that tests them, and their logits."""
+    folder = tmp_path_factory.mktemp("once")
+    config = make_small_config()
+    config.data.name = "file"
+    config.data.path = str(folder / "images.npz")
+    config.data.classes = ""
+    np.savez(
+        config.data.path,
+        train_images=dataset.train.images,
+        train_labels=dataset.train.labels,
+        test_images=dataset.test.images,
+        test_labels=dataset.test.labels,
+    )
+    config.train.num_seeds = 2
+    logits = {}
+    for name, preprocess in (("plain", "raw"), ("hashed", "average_hash")):
+        config.name, config.preprocess = name, preprocess
+        claim(folder / name, config)
+        state, placement, _ = train(config, dataset.train, num_classes=2, workdir=folder / name)
+        logits[name] = evaluate(config, state, dataset, placement)
+    config.name = config.job = "robustness"
+    config.preprocess = "raw"
+    config.robustness.networks = f"{folder / 'plain'},{folder / 'hashed'}"
+    config.distortions.names = "gaussian_noise,brightness"
+    config.distortions.severities = "5,2"
+    config.distortions.draws = 2
+    return config, logits
+
+
+@pytest.fixture
+def trained(once):
+    config, logits = once
+    return config.copy_and_resolve_references(), logits
+
+
+def test_grid_of_two_runs(trained, dataset, tmp_path):
+    config, logits = trained
+    workdir = tmp_path / "grid"
+    robustness.run(config, workdir)
+    result = json.loads((workdir / "results.json").read_text())
+    assert result["severities"] == [2, 5]
+    assert result["distortions"] == ["gaussian_noise", "brightness"]
+    assert result["test_size"] == 101
+    assert list(result["networks"]) == ["plain", "hashed"]
+    for name, networks in result["networks"].items():
+        right = (logits[name]["clean"].argmax(-1) == dataset.test.labels).mean(1)
+        np.testing.assert_allclose(networks["clean"], right)
+        assert np.array(networks["accuracy"]["brightness"]).shape == (2, 2)
+    # By hand: the images the job must have tested, in the network that evaluate() uses.
+    images = np.stack(
+        [
+            DISTORTIONS["gaussian_noise"](
+                jax.random.fold_in(robustness.distortion_key(0, "gaussian_noise", 1), i), image, 5
+            )
+            for i, image in enumerate(dataset.test.images)
+        ]
+    )
+    (networks,) = robustness.restore_all(
+        [Path(config.robustness.networks.split(",")[0])],
+        class_names=dataset.class_names,
+        image_shape=(16, 16, 3),
+    )
+    one = jax.tree.map(lambda leaf: leaf[1], networks.variables)
+    inputs = jax.vmap(networks.prepare)(images)
+    taken_for = networks.model.apply(one, inputs, train=False).argmax(-1)
+    record = read_metrics(workdir / "grid.jsonl")[1]
+    assert record["distortion"] == "gaussian_noise"
+    # [severity][draw][seed]
+    assert record["correct"]["plain"][1][1][1] == (taken_for == dataset.test.labels).sum()
+    assert (workdir / "distortions.png").read_bytes().startswith(b"\x89PNG")
+
+    with (workdir / "unaggregated_results.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["", "gaussian_noise", "gaussian_noise", "brightness", "brightness"]
+    assert rows[1] == ["", "2", "5", "2", "5"]
+    assert [row[0] for row in rows[2:]] == [
+        "plain_seed_0",
+        "plain_seed_1",
+        "hashed_seed_0",
+        "hashed_seed_1",
+    ]
+    accuracy = result["networks"]["hashed"]["accuracy"]["brightness"]
+    assert float(rows[5][4]) == pytest.approx(accuracy[1][1])
+
+
+def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):
+    config, _ = trained
+    workdir = tmp_path / "grid"
+    robustness.run(config, workdir)
+    whole = (workdir / "results.json").read_text()
+    lines = (workdir / "grid.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 3
+    (workdir / "results.json").unlink()
+    # Stopped while the last line was written.
+    (workdir / "grid.jsonl").write_text("".join(lines[:2]) + lines[2][:40])
+    made = []
+    make = robustness.make_count_correct
+    monkeypatch.setattr(
+        robustness,
+        "make_count_correct",
+        lambda networks, distortion, images: (
+            made.append(distortion) or make(networks, distortion, images)
+        ),
+    )
+    robustness.run(config, workdir)
+    assert made == [DISTORTIONS["brightness"]]
+    assert (workdir / "results.json").read_text() == whole
+    assert (workdir / "grid.jsonl").read_text() == "".join(lines)
+
+
+def test_networks_trained_on_since_are_refused(trained, tmp_path):
+    config, _ = trained
+    config.distortions.names = "brightness"
+    config.distortions.draws = 1
+    robustness.run(config, tmp_path / "grid")
+    state = json.loads((tmp_path / "grid" / "networks.json").read_text())
+    (tmp_path / "grid" / "networks.json").write_text(json.dumps({**state, "hashed": "0" * 64}))
+    with pytest.raises(WorkdirError, match=r"begun with other checkpoints of hashed, which"):
+        robustness.run(config, tmp_path / "grid")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("names", "brightness,haze", "unknown distortions.names 'haze'; choose one of cifar10c"),
+        ("names", "", "distortions.names is empty"),
+        ("severities", "0,1", "distortions.severities must be some of 1 to 5, got '0,1'"),
+        ("severities", "", "distortions.severities must be some of 1 to 5"),
+        ("draws", 0, "distortions.draws must be 1 or more, got 0"),
+    ],
+)
+def test_mistakes_are_named(config, tmp_path, field, value, message):
+    config.distortions[field] = value
+    with pytest.raises(ValueError, match=message):
+        robustness.run(config, tmp_path / "grid")
+    assert not (tmp_path / "grid").exists()
+
+
+def make_result(hashed=(0.7, 0.72)):
+    def networks(clean, *by_severity):
+        accuracy = {"brightness": [list(seeds) for seeds in by_severity]}
+        return {"seeds": [0, 1], "clean": list(clean), "accuracy": accuracy}
+
+    return {
+        "test_size": 100,
+        "severities": [1, 5],
+        "distortions": ["brightness"],
+        "networks": {
+            "plain": networks((0.8, 0.82), (0.6, 0.62), (0.4, 0.42)),
+            "hashed": networks((0.7, 0.72), hashed, hashed),
+        },
+    }
+
+
+def test_tables_follow_the_numbers():
+    result = make_result()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in tables.means_table(result).splitlines()
+    ]
+    assert rows[0][3] == "mean over all 1 distortions"
+    assert rows[2][0] == "plain"
+    assert rows[2][2].startswith("81.0 % [")
+    assert rows[2][3].startswith("51.0 % [")
+    # 1 - 0.5 / 0.8 and 1 - 0.52 / 0.82.
+    assert rows[2][4].startswith("37.0 % [")
+    assert rows[2][5:] == ["61.0 %", "41.0 %"]
+    assert rows[3][3].startswith("71.0 % [")
+    ((name, difference, adjusted),) = tables.differences(result, "hashed")
+    assert name == "brightness"
+    assert difference["mean"] == pytest.approx(0.2)
+    assert adjusted < 0.05
+
+
+def test_report_judges_and_shows_the_grid(trained, tmp_path):
+    config, _ = trained
+    workdir = tmp_path / "grid"
+    workdir.mkdir()
+    (workdir / "config.json").write_text(json.dumps(config.to_dict()))
+    (workdir / "results.json").write_text(json.dumps(make_result()))
+    text = report.write(workdir, [workdir])
+    assert "# Robustness of networks" in text
+    markdown = (workdir / "report.md").read_text()
+    assert "robustness of hashed against plain" in markdown
+    assert "**more robust**" in markdown
+    assert "mean +20.0" in markdown
+    assert "better: brightness (+20.0)" in markdown
+    assert (workdir / "figures" / "grid_heat_map.png").read_bytes().startswith(b"\x89PNG")
+    (workdir / "results.json").write_text(json.dumps(make_result((0.3, 0.32))))
+    report.write(workdir, [workdir])
+    assert "**less robust**" in (workdir / "report.md").read_text()
+    (workdir / "results.json").unlink()
+    report.write(workdir, [workdir])
+    assert "Without a result: not finished" in (workdir / "report.md").read_text()
