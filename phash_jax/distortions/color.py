@@ -5,7 +5,8 @@ Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float32, Key, UInt8
+import numpy as np
+from jaxtyping import Array, Key, UInt8
 
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
@@ -70,4 +71,4 @@ def saturate(
 
 
 # A gray pixel has hue 0, so what saturation it is given makes it red.
-_GRAY_IS_RED: Float32[Array, " 3"] = jnp.array([0.0, 1.0, 1.0])
+_GRAY_IS_RED = np.array([0, 1, 1], np.float32)
