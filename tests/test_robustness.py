@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import make_small_config
@@ -75,7 +76,7 @@ def test_grid_of_two_runs(trained, dataset, tmp_path):
             DISTORTIONS["gaussian_noise"](
                 jax.random.fold_in(robustness.distortion_key(0, "gaussian_noise", 1), i), image, 5
             )
-            for i, image in enumerate(dataset.test.images)
+            for i, image in enumerate(jnp.asarray(dataset.test.images))
         ]
     )
     (networks,) = robustness.restore_all(

@@ -12,7 +12,8 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float32, Float64, Int, Int32, Key, UInt8
+from jax import lax
+from jaxtyping import Array, ArrayLike, Float32, Float64, Int, Int32, Key, UInt8, UInt32
 
 from phash_jax.distortions.severity import (
     MAX_SEVERITY,
@@ -34,11 +35,13 @@ _ZOOM_STEP = 0.01
 
 
 def apply_matrices(
-    rows: Float32[Array, "h_out h"], values: Float32[Array, "h w c"], columns: Float32[Array, "_ w"]
-) -> Float32[Array, "h_out _ c"]:
+    rows: Float32[ArrayLike, "h_out h"],
+    values: Float32[Array, "h w c"],
+    columns: Float32[ArrayLike, "w_out w"],
+) -> Float32[Array, "h_out w_out c"]:
     """Multiplies every column of a picture with ``rows`` and every row with ``columns``."""
     # Else accelerators multiply in half precision or little more.
-    precision = jax.lax.Precision.HIGHEST
+    precision = lax.Precision.HIGHEST
     values = jnp.einsum("ih,hwc->iwc", rows, values, precision=precision)
     return jnp.einsum("jw,iwc->ijc", columns, values, precision=precision)
 
@@ -185,25 +188,28 @@ def glass_blur(
     the two, but copies.)
 
     Args:
-        key: decides the neighbours, ``jax.random.bernoulli(key, 0.5, (2, 2, h, w))``: for each of
-            two times whether one row up and whether one column to the left.
+        key: decides the neighbours, ``jax.random.bits(key, (h, w))``: whether one row up and one
+            column to the left at the first time (the two lowest bits), and at the second.
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    moves = jax.random.bernoulli(key, 0.5, (2, 2, *image.shape[:2]))
-    return unless_clean(severity, image, _glass(moves, image, severity))
+    bits = jax.random.bits(key, image.shape[:2])
+    return unless_clean(severity, image, _glass(bits, image, severity))
 
 
 def _glass(
-    moves: Bool[Array, "2 2 h w"], image: UInt8[Array, "h w c"], severity: Severity
+    bits: UInt32[Array, "h w"], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
-    height, width, _ = image.shape
+    height, width, channels = image.shape
     inner = (jnp.arange(height) >= 2)[:, None] & (jnp.arange(width) >= 2)
     times = at_severity(_GLASS_TIMES, severity)
-    seen = _glass_gaussian(image, severity)
-    for time, (up, left) in enumerate(moves):
-        active = inner & (time < times)
-        seen = _copy_neighbours(seen, active & up, active & left)
+    # Where each pixel's colour comes from, followed back through both times, and one gather.
+    source = here = jnp.arange(height * width).reshape(height, width)
+    for time in reversed(range(max(_GLASS_TIMES))):
+        steps = (bits >> 2 * time & 1) * width + (bits >> 2 * time + 1 & 1)
+        before = here - jnp.where(inner & (time < times), steps.astype(jnp.int32), 0)
+        source = before.ravel()[source]
+    seen = _glass_gaussian(image, severity).reshape(height * width, channels)[source]
     return _glass_gaussian(seen, severity)
 
 
@@ -250,17 +256,6 @@ def _glass_tables():
     return _limbs(kernels), np.array(flat)
 
 
-def _copy_neighbours(
-    seen: UInt8[Array, "h w c"], up: Bool[Array, "h w"], left: Bool[Array, "h w"]
-) -> UInt8[Array, "h w c"]:
-    """Every pixel from one row up where ``up``, one column to the left where ``left``."""
-    above, left_of, above_left = (
-        jnp.roll(seen, shift, (0, 1)) for shift in ((1, 0), (0, 1), (1, 1))
-    )
-    up, left = up[..., None], left[..., None]
-    return jnp.where(up, jnp.where(left, above_left, above), jnp.where(left, left_of, seen))
-
-
 def zoom_blur(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
@@ -272,12 +267,70 @@ def zoom_blur(
         severity: 0 (the identity) to 5.
     """
     unit = to_unit(image)
-    rows, columns = (at_severity(_zoom_matrices(size), severity) for size in image.shape[:2])
-    precision = jax.lax.Precision.HIGHEST
-    tall = jnp.einsum("zih,hwc->izwc", rows, unit, precision=precision)
-    total = jnp.einsum("zjw,izwc->ijc", columns, tall, precision=precision)
+    total = (
+        _zoomed_in_place(unit, severity)
+        if max(image.shape[:2]) <= _MOST_IN_PLACE
+        else (_zoomed_by_matrices(unit, severity))
+    )
     number = at_severity([len(_zoom_factors(stop)) for stop in _ZOOM_STOPS], severity)
     return unless_clean(severity, image, from_unit((unit + total) / (number + 1)))
+
+
+# The table below grows with the fourth power of the size.
+_MOST_IN_PLACE = 40
+
+
+def _zoomed_in_place(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
+    """Sum of the enlarged images: weights of each pixel's neighbours, all enlargements in one.
+
+    Ten times faster on CPU than one enlargement after the other.
+    """
+    height, width, _ = unit.shape
+    offsets, table = _zoom_stencil(height, width)
+    weights = at_severity(table, severity)
+    reach = np.abs(offsets).max(initial=0)
+    padded = jnp.pad(unit, ((reach, reach), (reach, reach), (0, 0)))
+    total = jnp.zeros_like(unit)
+    for (y, x), weight in zip(offsets, weights, strict=True):
+        near = padded[reach + y : reach + y + height, reach + x : reach + x + width]
+        total += weight[..., None] * near
+    return total
+
+
+@functools.cache
+def _zoom_stencil(height: int, width: int):
+    """Offsets of the neighbours that matter, and per severity their weights for every pixel."""
+    by_rows, by_columns = (_zoom_matrices(size).astype(np.float64) for size in (height, width))
+    rows, columns = (_diagonals(matrices) for matrices in (by_rows, by_columns))
+    offsets, table = [], []
+    for y, of_rows in rows.items():
+        for x, of_columns in columns.items():
+            weights = np.einsum("szi,szj->sij", of_rows, of_columns)
+            if weights.any():
+                offsets.append((y, x))
+                table.append(weights)
+    return np.array(offsets), np.stack(table, 1).astype(np.float32)
+
+
+def _diagonals(matrices: Float64[np.ndarray, "5 zooms n n"]) -> dict[int, np.ndarray]:
+    """The diagonals that are not 0, by how far they lie to the right; 0 where there is none."""
+    size = matrices.shape[-1]
+    found = {}
+    for offset in range(1 - size, size):
+        diagonal = np.diagonal(matrices, offset, 2, 3)
+        if diagonal.any():
+            missing = size - diagonal.shape[-1]
+            sides = (0, missing) if offset >= 0 else (missing, 0)
+            found[offset] = np.pad(diagonal, ((0, 0), (0, 0), sides))
+    return found
+
+
+def _zoomed_by_matrices(
+    unit: Float32[Array, "h w c"], severity: Severity
+) -> Float32[Array, "h w c"]:
+    """Sum of the enlarged images, one enlargement after the other."""
+    rows, columns = (at_severity(_zoom_matrices(size), severity) for size in unit.shape[:2])
+    return sum(apply_matrices(row, unit, column) for row, column in zip(rows, columns, strict=True))
 
 
 def _zoom_factors(stop: float) -> Float64[np.ndarray, " zooms"]:

@@ -4,6 +4,8 @@ Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Com
 Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_c.py).
 """
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt8
@@ -25,12 +27,23 @@ def brightness(
         image: one uint8 image, 0 to 255, RGB, any size.
         severity: 0 (the identity) to 5.
     """
-    unit = to_unit(image)
-    value = unit.max(-1, keepdims=True)
-    raised = jnp.clip(value + at_severity(_BRIGHTNESS, severity), 0, 1)
-    # With the same hue and saturation all three grow alike; black becomes gray.
-    grown = jnp.where(value > 0, unit * (raised / jnp.where(value > 0, value, 1)), raised)
-    return unless_clean(severity, image, from_unit(grown))
+    value = image.max(-1, keepdims=True).astype(jnp.int32)
+    table = at_severity(np.arange(len(_BRIGHTNESS)), severity)
+    brighter = jnp.asarray(_brighter())[(table * 256 + value) * 256 + image]
+    return unless_clean(severity, image, brighter)
+
+
+@functools.cache
+def _brighter() -> UInt8[np.ndarray, " entries"]:
+    """Per severity, largest channel and channel: the channel with the value raised, in doubles.
+
+    With the same hue and saturation all three channels grow alike; black becomes gray. Results are
+    whole numbers so often that single precision would cut many of them down to another.
+    """
+    value, channel = np.arange(256)[:, None] / 255.0, np.arange(256) / 255.0
+    saturation = np.where(value > 0, (value - channel) / np.where(value > 0, value, 1), 0)
+    raised = [np.clip(value + by, 0, 1) * (1 - saturation) for by in _BRIGHTNESS]
+    return (np.clip(raised, 0, 1) * 255).astype(np.uint8).ravel()
 
 
 def contrast(
@@ -67,8 +80,10 @@ def saturate(
     wanted = jnp.clip(saturation * scale + offset, 0, 1)
     # How far below the value each channel lies, as a share of the greatest distance there is.
     share = jnp.where(spread > 0, (value - unit) / jnp.where(spread > 0, spread, 1), _GRAY_IS_RED)
-    return unless_clean(severity, image, from_unit(value * (1 - wanted * share)))
+    return unless_clean(severity, image, from_unit(value * (1 - wanted * share) + _WHOLE))
 
 
+# Results that are whole numbers but for rounding are to stay so.
+_WHOLE = 1e-6
 # A gray pixel has hue 0, so what saturation it is given makes it red.
 _GRAY_IS_RED = np.array([0, 1, 1], np.float32)

@@ -52,8 +52,8 @@ def shift_weights(sizes: tuple[tuple[int, float], ...]) -> Float32[np.ndarray, "
 
 
 def smear(
-    values: Float32[Array, "h w c"], angle: Float[Array, ""], weights: Float32[Array, " shifts"]
-) -> Float32[Array, "h w c"]:
+    values: Float32[Array, "h w *c"], angle: Float[Array, ""], weights: Float32[Array, " shifts"]
+) -> Float32[Array, "h w *c"]:
     """Sums shifted copies of a picture; beyond the edges lies the nearest pixel.
 
     Args:
@@ -62,7 +62,8 @@ def smear(
         weights: of shifts by 0, 1, ... pixels, which are rounded to whole pixels in both axes.
     """
     reach = len(weights) - 1
-    padded = jnp.pad(values, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    channels = values.ndim - 2
+    padded = jnp.pad(values, ((reach, reach), (reach, reach)) + ((0, 0),) * channels, mode="edge")
     radians = jnp.deg2rad(angle)
     steps = jnp.arange(len(weights))
     # A half is rounded down.
@@ -70,6 +71,6 @@ def smear(
     right = jnp.ceil(steps * jnp.cos(radians) - 0.5).astype(jnp.int32)
     total = jnp.zeros_like(values)
     for step, weight in enumerate(weights):
-        start = (reach + down[step], reach + right[step], 0)
+        start = (reach + down[step], reach + right[step], *(0,) * channels)
         total += weight * lax.dynamic_slice(padded, start, values.shape)
     return total

@@ -11,7 +11,7 @@ MAX_SEVERITY = 5
 Severity = Int32[Array, ""] | int
 
 
-def at_severity(per_severity: Sequence, severity: Severity) -> Array:
+def at_severity(per_severity: Sequence | np.ndarray, severity: Severity) -> Array:
     """The parameter of a severity from those of 1 to 5, by one lookup in a constant table.
 
     Args:

@@ -5,11 +5,11 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, ArrayLike, Float, UInt8
 
 
 def swirl(
-    image: UInt8[Array, "h w c"], *, strength: float, radius: float = 1.0
+    image: UInt8[Array, "h w c"], *, strength: Float[ArrayLike, ""], radius: float = 1.0
 ) -> UInt8[Array, "h w c"]:
     """Turns the picture around its centre, most in the middle and less and less outwards.
 

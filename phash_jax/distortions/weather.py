@@ -57,16 +57,19 @@ def _snow(
 ) -> UInt8[Array, "h w 3"]:
     mean, deviation, least, kept = at_severity(_FLAKES, severity)
     rows, columns = (at_severity(_flake_matrices(size), severity) for size in flakes.shape)
-    flakes = apply_matrices(rows, (mean + deviation * flakes)[..., None], columns)
+    flakes = apply_matrices(rows, (mean + deviation * flakes)[..., None], columns)[..., 0]
     flakes = jnp.where(flakes < least, 0, flakes)
     # Flakes are cut down to whole gray levels before they are smeared, and rounded after it.
     flakes = jnp.floor(jnp.clip(flakes, 0, 1) * 255)
     weights = at_severity(shift_weights(_FLAKE_MOTION), severity)
-    flakes = jnp.rint(smear(flakes, angle, weights)) / 255
+    flakes = jnp.rint(smear(flakes, angle, weights))[..., None]
+    # Products with matrices, since XLA:CPU would smear anew for every use and every channel.
+    rows, columns = (np.eye(size, dtype=np.float32) for size in image.shape[:2])
+    both = apply_matrices(rows, flakes, columns) + apply_matrices(rows[::-1], flakes, columns[::-1])
     unit = to_unit(image)
-    gray = (unit * jnp.array(_GRAY)).sum(-1, keepdims=True)
+    gray = sum(weight * unit[..., i : i + 1] for i, weight in enumerate(_GRAY))
     white = kept * unit + (1 - kept) * jnp.maximum(unit, gray * 1.5 + 0.5)
-    return from_unit(white + flakes + jnp.flip(flakes, (0, 1)))
+    return from_unit(white + both / 255)
 
 
 @functools.cache

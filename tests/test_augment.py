@@ -1,0 +1,79 @@
+"""Training on distorted images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from phash_jax.augment import augment_names, make_augment, take_share
+from phash_jax.distortions import DISTORTIONS, GROUPS
+from phash_jax.placement import BATCH
+from phash_jax.train import train
+
+NAMES = ["clean", "brightness", "gaussian_noise", "clean"]
+
+
+def augmented(images, shards, *, batch_size=16):
+    """The augmented batch, and the indices it was drawn from, in the order of the shards."""
+    augment = make_augment(NAMES)
+
+    def of_shard(key, images):
+        indices = take_share(jnp.arange(batch_size, dtype=jnp.int32), parts=len(NAMES))
+        return augment(key, images[indices]), indices
+
+    whole, split = PartitionSpec(), PartitionSpec(BATCH)
+    mesh = Mesh(np.array(jax.devices()[:shards]), (BATCH,))
+    of_all = jax.shard_map(
+        of_shard, mesh=mesh, in_specs=(whole, whole), out_specs=(split, split), check_vma=False
+    )
+    distorted, indices = jax.jit(of_all)(jax.random.key(0), images)
+    return np.asarray(distorted)[np.argsort(indices)]
+
+
+def test_each_share_is_distorted_in_its_way_on_any_number_of_devices(dataset):
+    images = jnp.asarray(dataset.train.images[:16])
+    one = augmented(images, 1)
+    np.testing.assert_array_equal(one[:4], images[:4])
+    np.testing.assert_array_equal(one[12:], images[12:])
+    assert (one[4:8] >= images[4:8]).all()
+    changed = (one != images).mean((1, 2, 3))
+    assert (changed[4:12] > 0.5).all()
+    for i, name in ((5, "brightness"), (9, "gaussian_noise")):
+        severity_key, draw_key = jax.random.split(jax.random.fold_in(jax.random.key(0), i))
+        severity = jax.random.randint(severity_key, (), 1, 6, jnp.int32)
+        by_hand = jax.jit(DISTORTIONS[name])(draw_key, images[i], severity)
+        np.testing.assert_array_equal(one[i], by_hand)
+    for shards in (2, 4):
+        np.testing.assert_array_equal(augmented(images, shards), one)
+
+
+def test_batches_that_cannot_be_shared_out_are_refused(dataset):
+    with pytest.raises(ValueError, match=r"4 ways .* over 2 devices, .* multiple of 8, not 12"):
+        augmented(jnp.asarray(dataset.train.images[:16]), 2, batch_size=12)
+
+
+def test_names():
+    assert augment_names("") == []
+    assert augment_names("clean, study") == ["clean", *GROUPS["study"]]
+    with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of cifar10c"):
+        augment_names("clean,blurr")
+
+
+def test_training_on_two_devices_as_on_one(config, dataset, tmp_path):
+    config.train.augment = "clean,brightness"
+    config.train.batch_size = 32
+    losses = []
+    for devices in (1, 2):
+        _, placement, records = train(
+            config,
+            dataset.train,
+            num_classes=2,
+            workdir=tmp_path / str(devices),
+            devices=jax.devices()[:devices],
+        )
+        assert placement.mesh.shape[BATCH] == devices
+        losses.append([record["loss"] for record in records])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert np.isfinite(losses).all()
+    assert losses[0][-1] < losses[0][0]

@@ -1,0 +1,133 @@
+"""What holds for every distortion by severity."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phash_jax.data import synthetic
+from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names
+from phash_jax.distortions.severity import at_severity
+
+RANDOM = {
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "glass_blur",
+    "motion_blur",
+    "snow",
+    "frost",
+    "fog",
+    "elastic_transform",
+    "speckle_noise",
+    "spatter",
+    "crystallize",
+    "contrast_and_noise",
+}
+
+
+@functools.cache
+def at_every_severity(name):
+    """Two images at severities 0 to 5, uint8 [6, 2, 32, 32, 3], by one program."""
+    images, _ = synthetic.generate(
+        seed=2, split="test", num_images=2, image_size=32, class_names=("dog", "truck")
+    )
+    of_images = jax.vmap(DISTORTIONS[name], in_axes=(0, 0, None))
+    of_severities = jax.jit(jax.vmap(of_images, in_axes=(None, None, 0)))
+    of = of_severities(keys(2), jnp.asarray(images), jnp.arange(6, dtype=jnp.int32))
+    return images, np.asarray(of)
+
+
+def keys(number, seed=3):
+    return jax.random.split(jax.random.key(seed), number)
+
+
+def assert_same_but_for_rounding(ours, theirs):
+    """Compilers fuse a sum with a product, and add in another order, as suits each program.
+
+    Where a result is a whole number but for rounding, it may be cut down to the one below.
+    """
+    away = np.abs(np.asarray(ours).astype(int) - np.asarray(theirs))
+    assert away.max() <= 1
+    assert np.mean(away > 0) < 0.01
+
+
+def test_there_are_cifar10cs_19_and_the_studys_four():
+    assert [len(GROUPS[name]) for name in ("cifar10c", "extra", "study")] == [15, 4, 4]
+    assert len(DISTORTIONS) == 23
+    assert distortion_names("fog, study,fog") == ["fog", *GROUPS["study"]]
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_every_severity_is_another(name):
+    images, of = at_every_severity(name)
+    assert of.dtype == np.uint8
+    np.testing.assert_array_equal(of[0], images)
+    # Motion blur's severities 3 and 4 differ by shifts that weigh less than 1e-8.
+    different = len({distorted.tobytes() for distorted in of})
+    assert different == (5 if name == "motion_blur" else 6)
+
+
+@pytest.mark.parametrize("name", GROUPS["study"])
+def test_the_studys_distortions_grow(name):
+    images, of = at_every_severity(name)
+    away = np.abs(of.astype(int) - images).mean((1, 2, 3, 4))
+    assert (np.diff(away) > 0).all()
+
+
+def test_severity_4_of_raised_contrast_is_the_studys_test_set():
+    images, of = at_every_severity("raised_contrast")
+    np.testing.assert_array_equal(of[4], jax.vmap(TEST_SETS["contrast_200"])(images))
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_mapped_as_one_by_one_and_decided_by_the_key(name):
+    images, of = at_every_severity(name)
+    one = jax.jit(DISTORTIONS[name])
+    for severity, i in ((0, 0), (2, 1), (5, 0)):
+        key = keys(2)[i]
+        distorted = np.asarray(one(key, images[i], jnp.int32(severity)))
+        assert_same_but_for_rounding(distorted, of[severity, i])
+        again = np.asarray(one(key, images[i], jnp.int32(severity)))
+        np.testing.assert_array_equal(again, distorted)
+    other = np.asarray(one(keys(2, seed=4)[0], images[0], jnp.int32(5)))
+    assert (other != distorted).any() == (name in RANDOM)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_compiled_as_step_by_step(name):
+    image = jnp.asarray(at_every_severity(name)[0][0, 8:24, 8:24])
+    compiled = jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(3))
+    assert_same_but_for_rounding(DISTORTIONS[name](keys(1)[0], image, 3), compiled)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 3)])
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_small_images_are_distorted_or_refused(name, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    distort = jax.jit(DISTORTIONS[name])
+    if name == "elastic_transform" and min(shape[:2]) < 3:
+        with pytest.raises(ValueError, match="needs images of 3x3 pixels or more"):
+            distort(keys(1)[0], image, 1)
+        return
+    for severity in (0, 1, 5):
+        distorted = np.asarray(distort(keys(1)[0], image, severity))
+        assert distorted.shape == shape
+        if severity == 0:
+            np.testing.assert_array_equal(distorted, image)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_a_large_image_is_distorted(name):
+    image = np.random.default_rng(0).integers(60, 200, (224, 224, 3), np.uint8)
+    distorted = np.asarray(jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(5)))
+    assert distorted.shape == image.shape
+    assert np.mean(distorted != image) > 0.01
+
+
+def test_parameters_are_of_five_severities():
+    assert [float(at_severity((1, 2, 3, 4, 5), s)) for s in range(6)] == [1, 1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match="parameters of 5 severities are needed, got 2"):
+        at_severity((1, 2), 1)

@@ -1,0 +1,58 @@
+"""A distorted test set in CIFAR-10-C's files."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+
+from phash_jax import export_distorted
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import DISTORTIONS
+from phash_jax.robustness import distortion_key
+
+
+@pytest.fixture
+def config():
+    config = load_config("export_distorted")
+    config.data.train_size, config.data.test_size = 4, 7
+    config.test_batch_size = 3
+    config.distortions.names = "gaussian_noise,contrast"
+    config.distortions.severities = "2,4"
+    return config
+
+
+def test_files_are_severity_after_severity(config, tmp_path):
+    said = export_distorted.run(config, tmp_path)
+    assert "2 distortions of 7 images at 2 severities" in said
+    test = load_dataset(config.data).test
+    labels = np.load(tmp_path / "labels.npy")
+    np.testing.assert_array_equal(labels, np.tile(test.labels, 2))
+    images = np.load(tmp_path / "gaussian_noise.npy")
+    assert images.dtype == np.uint8
+    assert images.shape == (14, 32, 32, 3)
+    # The last image at severity 4, as a network is tested with it.
+    key = jax.random.fold_in(distortion_key(0, "gaussian_noise", 0), 6)
+    expected = jax.jit(DISTORTIONS["gaussian_noise"])(key, test.images[6], jnp.int32(4))
+    np.testing.assert_array_equal(images[13], expected)
+
+
+def test_what_is_there_is_not_made_again(config, tmp_path):
+    export_distorted.run(config, tmp_path)
+    whole = {path.name: path.read_bytes() for path in tmp_path.glob("*.npy")}
+    assert whole.keys() == {"labels.npy", "gaussian_noise.npy", "contrast.npy"}
+    # Killed while the second was written.
+    (tmp_path / "contrast.npy").rename(tmp_path / "contrast.npy.partial")
+    (tmp_path / "contrast.npy.partial").write_bytes(whole["contrast.npy"][:500])
+    kept = (tmp_path / "gaussian_noise.npy").stat().st_mtime_ns
+    export_distorted.run(config, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.npy")} == whole
+    assert (tmp_path / "gaussian_noise.npy").stat().st_mtime_ns == kept
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_one_draw_only(config, tmp_path):
+    config.distortions.draws = 3
+    with pytest.raises(ValueError, match=r"one draw, distortions\.draws is 3"):
+        export_distorted.run(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

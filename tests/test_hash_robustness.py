@@ -1,0 +1,108 @@
+"""Hashes of distorted images."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+from PIL import Image
+
+from phash_jax import codes, hash_robustness
+from phash_jax.hash_robustness import distance_counts, separation
+from phash_jax.report import report
+
+
+def test_counts_of_distances_are_those_of_all_pairs():
+    rng = np.random.default_rng(0)
+    clean = rng.integers(0, 2, (30, 3, 5)).astype(bool)
+    distorted = clean ^ (rng.random(clean.shape) < 0.1)
+    same, different = distance_counts(
+        *(np.asarray(codes.pack(jnp.asarray(bits))) for bits in (clean, distorted)), bits=15
+    )
+    pairs = (clean[None] != distorted[:, None]).sum((2, 3))
+    np.testing.assert_array_equal(same, np.bincount(np.diagonal(pairs), minlength=16))
+    others = pairs[~np.eye(30, dtype=bool)]
+    np.testing.assert_array_equal(different, np.bincount(others, minlength=16))
+
+
+def test_separation_by_hand():
+    # Same: 0, 0, 1, 3. Different: 2, 3, 3, 4.
+    found = separation(np.array([2, 1, 0, 1, 0]), np.array([0, 0, 1, 2, 1]))
+    assert found["flipped"] == pytest.approx((0 + 0 + 1 + 3) / 4 / 4)
+    # Of 16 comparisons 12 by the first three; 3 is below 4, equal to two, above 2.
+    assert found["roc_area"] == pytest.approx((12 + 1 + 2 * 0.5) / 16)
+    assert found["threshold"] == 1
+    assert found["true_positive_rate"] == pytest.approx(3 / 4)
+    # One in ten thousand at distance 0 is within the rate of 1e-3, eleven are not.
+    few = separation(np.array([1, 1]), np.array([1, 9_999]))
+    assert (few["threshold"], few["true_positive_rate"]) == (0, 0.5)
+    many = separation(np.array([1, 1]), np.array([11, 9_989]))
+    assert (many["threshold"], many["true_positive_rate"]) == (None, 0.0)
+    perfect = separation(np.array([5, 0, 0]), np.array([0, 0, 7]))
+    assert (perfect["roc_area"], perfect["threshold"]) == (1.0, 1)
+
+
+@pytest.fixture
+def config():
+    config = load_config("hash_robustness")
+    config.data.train_size, config.data.test_size = 4, 30
+    config.test_batch_size = 20
+    config.hash.names = "average_hash,dhash,colorhash"
+    config.distortions.names = "brightness,pixelate"
+    config.distortions.severities = "1,5"
+    return config
+
+
+def test_grid_equals_imagehash_on_the_exported_images(config, tmp_path):
+    imagehash = pytest.importorskip("imagehash")
+    from phash_jax import export_distorted
+    from phash_jax.data.load import load_dataset
+
+    hash_robustness.run(config, tmp_path / "hashes")
+    result = json.loads((tmp_path / "hashes" / "results.json").read_text())
+    assert result["num_images"] == 30
+    config.job = config.name = "export_distorted"
+    export_distorted.run(config, tmp_path / "images")
+    distorted = np.load(tmp_path / "images" / "pixelate.npy").reshape(2, 30, 32, 32, 3)
+    clean = load_dataset(config.data).test.images
+
+    def hashed(images):
+        return [imagehash.dhash(Image.fromarray(image)) for image in images]
+
+    for place in range(2):
+        distances = [a - b for a, b in zip(hashed(clean), hashed(distorted[place]), strict=True)]
+        flipped = result["hashes"]["dhash"]["pixelate"][place]["flipped"]
+        assert flipped == pytest.approx(np.mean(distances) / 64)
+
+
+def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
+    hash_robustness.run(config, tmp_path)
+    whole = (tmp_path / "results.json").read_text()
+    lines = (tmp_path / "grid.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "grid.jsonl").write_text(lines[0] + lines[1][:30])
+    hash_robustness.run(config, tmp_path)
+    assert (tmp_path / "results.json").read_text() == whole
+    text = report.write(tmp_path, [tmp_path])
+    assert "# Bits flipped" in text
+    markdown = (tmp_path / "report.md").read_text()
+    assert "## Robustness: hashes without a network" in markdown
+    assert markdown.count("\n| brightness ") == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("hash.names", "average_hash,md5", "unknown hash.names 'md5'"),
+        ("distortions.draws", 2, "takes one draw, distortions.draws is 2"),
+        ("data.test_size", 2, None),
+    ],
+)
+def test_mistakes_are_named(config, tmp_path, field, value, message):
+    config.update_from_flattened_dict({field: value})
+    if message is None:
+        config.data.classes = "cat"
+        config.data.test_size = 1
+        message = "need two images or more, there are 1"
+    with pytest.raises(ValueError, match=message):
+        hash_robustness.run(config, tmp_path / "grid")
