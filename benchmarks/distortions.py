@@ -1,0 +1,231 @@
+"""Images distorted per second beside NumPy, SciPy, scikit-image, OpenCV and Pillow, in one run.
+
+    pip install -e ".[dev]" "opencv-contrib-python-headless<5"
+    python benchmarks/distortions.py
+
+Ours distorts a batch, random draws included; the references in tests/references do what
+CIFAR-10-C's own script does, one image after another, with draws from NumPy (faster than the
+script's own, which for glass blur draws pixel by pixel). Frost has no reference: its photographs
+cannot be had. Rounds alternate, and ratios are taken within each round. On a CPU everything is pinned to one core.
+With --classify the time is taken that a network needs for all of CIFAR-10-C, made on the way.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+
+SEVERITIES = (1, 2, 3, 4, 5)
+CPU_BATCH, ACCELERATOR_BATCH = 256, 10_000
+NUM_REFERENCE = 16
+MIN_SECONDS = 0.05
+# CIFAR-10's test set.
+TEST_SIZE = 10_000
+
+
+def make_references() -> dict[str, Callable]:
+    """For each distortion that has one, ``(generator, image, severity)`` to the distorted image."""
+    from references import blur, color, elastic, motion_blur, noise, pillow, spatter, weather
+
+    def shot_noise(rng, image, severity):
+        photons = (500, 250, 100, 75, 50)[severity - 1]
+        return blur.to_uint8(rng.poisson(image / 255.0 * photons) / photons)
+
+    def with_draws(reference, draw):
+        return lambda rng, image, severity: reference(image, severity, *draw(rng, image.shape))
+
+    def nothing(rng, shape):
+        return ()
+
+    def normal(rng, shape):
+        return (rng.normal(size=shape),)
+
+    return {
+        "gaussian_noise": with_draws(noise.gaussian_noise, normal),
+        "shot_noise": shot_noise,
+        "impulse_noise": with_draws(noise.impulse_noise, lambda rng, shape: (rng.random(shape),)),
+        "defocus_blur": with_draws(blur.defocus_blur, nothing),
+        "glass_blur": with_draws(
+            blur.glass_blur, lambda rng, shape: (rng.integers(0, 2, (2, 2, *shape[:2])),)
+        ),
+        "motion_blur": with_draws(
+            motion_blur.motion_blur, lambda rng, shape: (rng.uniform(-45, 45),)
+        ),
+        "zoom_blur": with_draws(blur.zoom_blur, nothing),
+        "snow": with_draws(
+            weather.snow,
+            lambda rng, shape: (rng.normal(size=shape[:2]), rng.uniform(-135, -45)),
+        ),
+        "fog": with_draws(weather.fog, lambda rng, shape: (rng.uniform(-1, 1, 1023),)),
+        "brightness": with_draws(color.brightness, nothing),
+        "contrast": with_draws(color.contrast, nothing),
+        "elastic_transform": with_draws(
+            elastic.elastic_transform,
+            lambda rng, shape: (rng.uniform(-1, 1, (3, 2)), rng.uniform(-1, 1, (2, *shape[:2]))),
+        ),
+        "pixelate": with_draws(pillow.pixelate, nothing),
+        "jpeg_compression": with_draws(pillow.jpeg_compression, nothing),
+        "speckle_noise": with_draws(noise.speckle_noise, normal),
+        "gaussian_blur": with_draws(blur.gaussian_blur, nothing),
+        "spatter": with_draws(spatter.spatter, lambda rng, shape: (rng.normal(size=shape[:2]),)),
+        "saturate": with_draws(color.saturate, nothing),
+    }
+
+
+def seconds_of(function: Callable, repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    return (time.perf_counter() - start) / repeats
+
+
+def measure(rounds: int) -> dict:
+    """Milliseconds per image, means over the severities, and ratios by round."""
+    import cv2
+    import jax
+    import jax.numpy as jnp
+
+    from phash_jax.data import synthetic
+    from phash_jax.distortions import DISTORTIONS
+
+    cv2.setNumThreads(1)
+    on_cpu = jax.devices()[0].platform == "cpu"
+    count = CPU_BATCH if on_cpu else ACCELERATOR_BATCH
+    pictures, _ = synthetic.generate(
+        seed=0, split="test", num_images=CPU_BATCH, image_size=32, class_names=("cat", "dog")
+    )
+    images = jax.device_put(np.resize(pictures, (count, 32, 32, 3)))
+    keys = jax.random.split(jax.random.key(0), count)
+    few, rng = pictures[:NUM_REFERENCE], np.random.default_rng(0)
+    references = make_references()
+    rows = []
+    for name, distortion in DISTORTIONS.items():
+        distort = jax.jit(jax.vmap(distortion, in_axes=(0, 0, None)))
+        levels = [jnp.int32(severity) for severity in SEVERITIES]
+
+        def ours(distort=distort, levels=levels):
+            for level in levels:
+                distort(keys, images, level).block_until_ready()
+
+        def theirs(name=name):
+            for severity in SEVERITIES:
+                for image in few:
+                    references[name](rng, image, severity)
+
+        ways = {"phash_jax": (ours, count)}
+        if name in references:
+            ways["reference"] = (theirs, len(few))
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        repeats = {}
+        for way, (function, _) in ways.items():
+            function()  # compiles
+            repeats[way] = 1 + int(MIN_SECONDS / seconds_of(function, 1))
+        for _ in range(rounds):
+            for way, (function, number) in ways.items():
+                seconds = seconds_of(function, repeats[way]) / number / len(SEVERITIES)
+                times[way].append(1e3 * seconds)
+        row = {"distortion": name} | {way: float(np.median(t)) for way, t in times.items()}
+        if "reference" in times:
+            ratio = np.array(times["reference"]) / np.array(times["phash_jax"])
+            row["ratio"] = [float(q) for q in (ratio.min(), np.median(ratio), ratio.max())]
+        rows.append(row)
+        print(line_of(row), flush=True)
+    return {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}
+
+
+def line_of(row: dict) -> str:
+    text = f"{row['distortion']:20}{row['phash_jax']:10.5f} ms"
+    if "ratio" in row:
+        low, middle, high = row["ratio"]
+        text += f"{row['reference']:10.4f} ms {middle:8.1f} ({low:.1f}-{high:.1f}) times"
+    return text
+
+
+def totals(rows: list[dict]) -> dict[str, float]:
+    """All of CIFAR-10-C's that have a reference, one after the other."""
+    compared = [row for row in rows if "ratio" in row]
+    ours, theirs = (sum(row[way] for row in compared) for way in ("phash_jax", "reference"))
+    return {
+        "compared": len(compared),
+        "phash_jax": ours,
+        "reference": theirs,
+        "ratio": theirs / ours,
+    }
+
+
+def classify() -> float:
+    """Seconds in which a network of the study's size sees 10,000 images in 19 x 5 forms."""
+    import jax
+    import jax.numpy as jnp
+
+    from configs import default
+    from phash_jax.data.dataset import Split
+    from phash_jax.distortions import DISTORTIONS, GROUPS
+    from phash_jax.model import make_model
+    from phash_jax.networks import Networks
+    from phash_jax.robustness import Batches, distortion_key, make_count_correct
+
+    images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
+    split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))
+    model = make_model(default.get_config().model, num_classes=10, chunked_gradient=False)
+    variables = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 32, 32, 3)), train=False))(
+        jax.random.split(jax.random.key(0), 1)
+    )
+    network = Networks("net", Path(), [0], 0, "raw", "", model, variables)
+    batches = Batches(split, batch_size=TEST_SIZE, devices=jax.devices())
+    variables = [jax.device_put(network.variables, batches.replicated)]
+    jobs = []
+    for name in (*GROUPS["cifar10c"], *GROUPS["extra"]):
+        count = make_count_correct([network], DISTORTIONS[name], batches)
+        key = distortion_key(0, name, 0)
+        jobs += [(count, key, jnp.int32(severity)) for severity in SEVERITIES]
+
+    def run_all():
+        counts = [
+            count(variables, *batch, key, severity)
+            for count, key, severity in jobs
+            for batch in batches.batches
+        ]
+        jax.block_until_ready(counts)
+
+    run_all()  # compiles
+    return seconds_of(run_all, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--classify", action="store_true")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity") and not arguments.classify:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "python": platform.python_version(),
+        **measure(arguments.rounds),
+    }
+    result["total"] = totals(result["rows"])
+    print(
+        "{compared} of CIFAR-10-C's 19 together: ours {phash_jax:.3f} ms an image, the references "
+        "{reference:.2f} ms, {ratio:.1f} times".format(**result["total"])
+    )
+    if arguments.classify:
+        result["classify_seconds"] = classify()
+        print(f"950,000 images made and classified in {result['classify_seconds']:.1f} s")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
