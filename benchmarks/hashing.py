@@ -1,6 +1,6 @@
 """Images hashed per second against ImageHash, OpenCV and imagededup, in memory, same run.
 
-    pip install -e ".[dev]" "opencv-contrib-python-headless<5" imagededup
+    pip install -e ".[dev]" imagededup
     python benchmarks/hashing.py
 
 Every contender hashes the same random images, which are in memory in the form it takes: one array
@@ -92,7 +92,10 @@ def make_contenders(side: int, count: int, cores: int) -> dict[str, dict[str, tu
 
         for name, method in zip(NAMES, (AHash, DHash, PHash), strict=True):
             encode = method(verbose=False).encode_image
-            function = lambda image, encode=encode: encode(image_array=image)  # noqa: E731
+
+            def function(image, encode=encode):
+                return encode(image_array=image)
+
             add(name, "imagededup", function, list(few))
     except (ImportError, RuntimeError):  # the latter from a torchvision that does not fit torch
         print("imagededup cannot be imported: no row for it")

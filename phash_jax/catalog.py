@@ -15,7 +15,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
@@ -133,7 +132,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: table[name].to_numpy() for name in names}
 
 
-def connect(path: Path) -> duckdb.DuckDBPyConnection:
+def connect(path: Path) -> "duckdb.DuckDBPyConnection":
     """A DuckDB connection with the catalog as ``images`` and a function ``hamming(a, b)``, bits.
 
     For a hash of several columns add up their distances. The connection can neither write files nor
@@ -159,6 +158,9 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         rows = pyarrow.dataset.dataset(path, format="parquet")
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path} is damaged or no Parquet file: {error}") from error
+    # Loaded here, since only queries need it and trainings import this module too.
+    import duckdb
+
     connection = duckdb.connect(":memory:")
     connection.register("images", rows)
     connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))")
@@ -173,6 +175,8 @@ def query(path: Path, sql: str) -> str:
     Raises:
         FileNotFoundError, ValueError: as ``connect``; ValueError also for wrong SQL.
     """
+    import duckdb
+
     try:
         with connect(path) as connection:
             connection.execute(sql)

@@ -24,6 +24,7 @@ from phash_jax import catalog, near_duplicates, pictures
 from phash_jax.choices import choose, names
 from phash_jax.hashing import HASHES
 from phash_jax.metrics import write_json
+from phash_jax.placement import num_cpu_cores
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration
 from phash_jax.workdir import WorkdirError, claim
 
@@ -352,7 +353,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     began, took = time.monotonic(), "earlier"
     saved = _saved_files(workdir, files, settings.path)
     if not (workdir / "catalog.parquet").exists():
-        threads = settings.threads or _num_cores()
+        threads = settings.threads or num_cpu_cores()
         if saved is None:
             kinds = _common_kinds(files, threads=threads, max_pixels=settings.max_pixels)
             saved = {"whole": kinds, "files": [_as_line(file) for file in files]}
@@ -371,11 +372,6 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         )
         took = f"in {time.monotonic() - began:.0f} s"
     return _summary(config, hashes, files, workdir, took)
-
-
-def _num_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _hash_all(

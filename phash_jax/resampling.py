@@ -127,7 +127,7 @@ def _resample_last_axis(values: UInt8[Array, "r n"], new_size: int) -> UInt8[Arr
     for row in range(together):
         weights[:, row, :, row] = digits
     weights = weights.reshape(-1, together * size)
-    # XLA:CPU is a tenth faster with outputs in full vectors.
+    # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8).
     weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0)))
     # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
     sums = lax.dot_general(

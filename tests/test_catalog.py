@@ -229,3 +229,8 @@ def test_the_first_ten_of_cifar10(tmp_path, real_cifar10, monkeypatch):
     text = catalog_dataset.run(make_config(**{"data.name": "cifar10"}), tmp_path)
     assert text.splitlines()[4].split()[:3] == ["train_00000", "frog", "train"]
     assert "the same" in text.splitlines()
+
+
+def test_only_queries_load_duckdb():
+    code = "import sys, main; sys.exit('duckdb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,25 @@
+"""RESULTS.md says what the runs behind it say, and what the report makes of them."""
+
+from pathlib import Path
+
+from phash_jax.report import report
+
+ROOT = Path(__file__).parent.parent
+RUNS = ROOT / "benchmarks" / "results" / "cifar10"
+
+
+def test_every_table_of_the_trained_networks_is_the_reports(tmp_path):
+    workdirs = sorted(path for path in RUNS.iterdir() if path.is_dir())
+    assert len(workdirs) >= 5
+    report.write(tmp_path, workdirs)
+    made = (tmp_path / "report.md").read_text()
+    kept = (ROOT / "RESULTS.md").read_text()
+    tables = [
+        block for block in made.split("\n\n") if block.startswith("|") and "published" in block
+    ]
+    assert len(tables) >= 5
+    assert [table for table in tables if table.strip() not in kept] == []
+    # Each figure it shows is there.
+    shown = [line.split("](")[1].rstrip(")") for line in kept.splitlines() if line.startswith("![")]
+    assert len(shown) >= 10
+    assert [name for name in shown if not (ROOT / name).exists()] == []
