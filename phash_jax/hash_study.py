@@ -10,31 +10,31 @@ import numpy as np
 from jaxtyping import Int32, UInt8, UInt32
 from PIL import Image
 
-from phash_jax import codes, hamming, provenance, tables
+from phash_jax import codes, hamming, provenance
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions.crystallize import crystallize
 from phash_jax.distortions.high_frequency import contrast_and_noise
 from phash_jax.distortions.swirl import swirl
+from phash_jax.hash_study_report import (
+    FIGURES,
+    GENERATIONS,
+    PAIRINGS,
+    as_markdown,
+    plot_pictures,
+    plot_scatter,
+)
 from phash_jax.hashing import HASHES
 from phash_jax.metrics import write_json
-from phash_jax.published import FIG_4_1, FIG_4_2_TO_4_5, FIG_4_9
+from phash_jax.published import FIG_4_1
 from phash_jax.workdir import claim
-
-PAIRINGS = {"cat-cat": ("cat", "cat"), "dog-dog": ("dog", "dog"), "truck-dog": ("truck", "dog")}
-# Fig 4.6 to 4.8, one hash each.
-FIGURES = {"average_hash": "4.6", "phash": "4.7", "dhash": "4.8"}
-# How gray was made when the study was written, and how it is made today.
-GENERATIONS = {"6.0": "Pillow of 2017", "13.0": "Pillow 13"}
 
 _SCENE_SIZE = 256
 # The study used an image editor and names no strengths; these change the scene plainly.
 _CELLS_A_SIDE = 26
 _SWIRL_STRENGTH, _SWIRL_RADIUS = 1.5, 2.0
 _CONTRAST_LEVEL, _NOISE_AMPLITUDE = 60, 20.0
-_CAT, _DOG, _TRUCK = "#0072B2", "#D55E00", "#009E73"
-_COLOURS = dict(zip(PAIRINGS, (_CAT, _DOG, _TRUCK), strict=True))
 
 
 def distorted(picture: UInt8[np.ndarray, "h w 3"]) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
@@ -180,17 +180,20 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         }
         for pillow in GENERATIONS
     }
-    _plot_pictures(pictures, own["average_hash"], workdir / "fig_4_1.png")
+    plot_pictures(pictures, own["average_hash"], workdir / "fig_4_1.png")
     for name, figure in FIGURES.items():
         path = workdir / f"fig_{figure.replace('.', '_')}.png"
-        _plot_scatter(matrices[name, "6.0"], name, settings.near, path)
+        plot_scatter(matrices[name, "6.0"], name, settings.near, path)
+    study = published_distances()
     write_json(
         workdir / "hash_study.json",
-        {"hashes": own, "published_distances": published_distances(), "counts": counts},
+        {"hashes": own, "published_distances": study, "counts": counts},
     )
     # The published counts are those of CIFAR-10's images, at the study's settings.
     comparable = config.data.name == "cifar10" and per_class == 100 and settings.near == 10
-    text = _tables(own, counts, near=settings.near, per_class=per_class, published=comparable)
+    text = as_markdown(
+        own, study, counts, near=settings.near, per_class=per_class, published=comparable
+    )
     (workdir / "hash_study.md").write_text(text)
     return text
 
@@ -225,162 +228,3 @@ def _hashes_of(pictures: Mapping[str, np.ndarray], name: str) -> dict[str, dict[
             pictures, codes.to_hex(bits), distances(words), strict=True
         )
     }
-
-
-def _tables(own, counts, *, near: int, per_class: int, published: bool) -> str:
-    study = published_distances()
-    lines = [
-        "# Perceptual hashes and their distances (Fig 4.1 to 4.9)",
-        "",
-        "## Fig 4.1: average hashes",
-        "",
-        tables.markdown(
-            [("", "ours", "published")]
-            + [
-                (title, own["average_hash"][title]["hash"], FIG_4_1[title])
-                for title in own["average_hash"]
-            ]
-        ),
-        "Ours are of a picture of our own; the study's is not at hand. The study prints its five "
-        "strings without saying which filter made which; the distances it gives with each filter "
-        "settle it: its fourth string, equal to the first, is the swirl's, its third the one of "
-        "contrast and noise.",
-        "",
-        "The other two hashes of our pictures:",
-        "",
-        tables.markdown(
-            [("", *(name for name in FIGURES if name != "average_hash"))]
-            + [
-                (title, *(own[name][title]["hash"] for name in FIGURES if name != "average_hash"))
-                for title in own["average_hash"]
-            ]
-        ),
-        "## Fig 4.2 to 4.5: distances from the original, in hex digits (in bits)",
-        "",
-        tables.markdown(
-            [("", *FIGURES, "published", "from the published hashes")]
-            + [
-                (
-                    title,
-                    *(
-                        f"{own[name][title]['hex_digits']} ({own[name][title]['bits']})"
-                        for name in FIGURES
-                    ),
-                    FIG_4_2_TO_4_5[title],
-                    f"{study[title][0]} ({study[title][1]})",
-                )
-                for title in FIG_4_2_TO_4_5
-            ]
-        ),
-        "The greatest distance is 16 in hex digits, as the study says, and 64 in bits.",
-        "",
-        f"## Fig 4.9: pairs with a distance under {near}",
-        "",
-        f"The first {per_class} training images of each class. As the study counted: every entry "
-        f"of the {per_class} x {per_class} table of distances in hex digits, so the {per_class} "
-        "images of one class also with themselves, and other pairs of them twice. Gray is as "
-        "Pillow made it when the study was written (before 7.0), or as Pillow 13 makes it.",
-        "",
-    ]
-    rows = [("hash", "gray of", *PAIRINGS)]
-    if published:
-        rows.append(("published", "all three alike", *FIG_4_9.values()))
-    as_counted = {
-        (name, title): tuple(
-            counts[pillow][name]["hex digits"][pairing]["as_counted"] for pairing in PAIRINGS
-        )
-        for name in FIGURES
-        for pillow, title in GENERATIONS.items()
-    }
-    lines.append(tables.markdown(rows + [(*key, *numbers) for key, numbers in as_counted.items()]))
-    if published:
-        alike = [
-            f"{name}, gray of {title}"
-            for (name, title), numbers in as_counted.items()
-            if numbers == tuple(FIG_4_9.values())
-        ]
-        lines += [
-            "The published counts, printed for all three hashes, are those of: "
-            f"{'; '.join(alike) or 'none'}.",
-            "",
-        ]
-    lines += ["Counted as pairs of two different images, each once:", ""]
-    rows = [("hash", "distance in", "gray of", *PAIRINGS)]
-    rows += [
-        (
-            name,
-            unit,
-            title,
-            *(counts[pillow][name][unit][pairing]["pairs"] for pairing in PAIRINGS),
-        )
-        for name in FIGURES
-        for unit in ("hex digits", "bits")
-        for pillow, title in GENERATIONS.items()
-    ]
-    lines += [
-        tables.markdown(rows),
-        f"{per_class * (per_class - 1) // 2:,} pairs within a class, {per_class**2:,} between two.",
-        "",
-        "Pictures: fig_4_1.png, "
-        + ", ".join(f"fig_{figure.replace('.', '_')}.png" for figure in FIGURES.values())
-        + ".",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _plot_pictures(pictures, own, path: Path) -> None:
-    """The five pictures over their average hashes as 8x8 bitmaps."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.1 * len(pictures), 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(2, len(pictures), squeeze=False)
-    for (upper, lower), (title, picture) in zip(grid.T, pictures.items(), strict=True):
-        upper.imshow(picture)
-        upper.set_title(title, fontsize=10)
-        lower.imshow(codes.from_hex(own[title]["hash"]), cmap="gray", vmin=0, vmax=1)
-        lower.set_title(own[title]["hash"], fontsize=8, family="monospace")
-        lower.set_xlabel(
-            f"{own[title]['hex_digits']} hex digits, {own[title]['bits']} bits", fontsize=9
-        )
-        for panel in (upper, lower):
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_color("0.8")
-    figure.savefig(path, dpi=80)
-
-
-def _plot_scatter(matrices, name: str, near: int, path: Path) -> None:
-    """Distances of all pairs, in hex digits, as the study drew them, and how often each occurs."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2 * len(PAIRINGS), width_ratios=[3, 1] * len(PAIRINGS), sharey=True)
-    rng = np.random.default_rng(0)
-    for place, (pairing, matrix) in enumerate(matrices["hex digits"].items()):
-        points, bars = panels[2 * place : 2 * place + 2]
-        flat = matrix.ravel()
-        # Distances are whole numbers; a little scatter shows how many points lie on one another.
-        heights = flat + rng.uniform(-0.35, 0.35, flat.size)
-        for close, colour, size in ((False, "0.75", 0.6), (True, _COLOURS[pairing], 4)):
-            shown = np.flatnonzero((flat < near) == close)
-            points.scatter(shown, heights[shown], s=size, c=colour, lw=0)
-        points.axhline(near - 0.5, color="0.3", lw=0.8, ls="--")
-        close = int((flat < near).sum())
-        points.set_title(f"{pairing}: {close:,} of {flat.size:,} under {near}", fontsize=9)
-        points.set_xlabel("pair")
-        points.set_xticks([0, flat.size])
-        counts = np.bincount(flat, minlength=17)
-        bars.barh(
-            np.arange(17),
-            counts,
-            color=[_COLOURS[pairing] if d < near else "0.75" for d in range(17)],
-        )
-        bars.set_xticks([])
-        bars.spines[["top", "right", "bottom"]].set_visible(False)
-        points.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel="Hamming distance, hex digits", ylim=(-0.8, 16.8), yticks=range(0, 17, 2))
-    figure.suptitle(f"Fig {FIGURES[name]}: {name}, gray of the Pillow of 2017", fontsize=10)
-    figure.savefig(path, dpi=80)
