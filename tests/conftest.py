@@ -6,6 +6,7 @@ import jaxtyping
 import ml_collections
 import numpy as np
 import pytest
+from PIL import Image
 
 # Shapes and types in annotations are checked in every call that the tests make.
 with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
@@ -84,6 +85,14 @@ def make_workdir(
     if finished:
         results.write(path, {config.name: result})
     return result
+
+
+def make_picture(seed, width=40, height=34):
+    """Smooth, as photographs are, with some grain."""
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
+    image = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+    return Image.fromarray((image + rng.integers(-9, 10, image.shape)).clip(0, 255).astype("uint8"))
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 
 import imagehash
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, make_picture
 from PIL import Image
 
-from phash_jax import catalog, hash_images, hashing, near_duplicates, resampling
+from phash_jax import catalog, hash_images, near_duplicates, picture_hashes
 from phash_jax.workdir import WorkdirError
 
 ROOT = Path(__file__).parent.parent
@@ -30,14 +29,6 @@ def config_for(folder, **fields):
     config.pictures.part_size = 4
     config.update_from_flattened_dict({"hash.names": "average_hash,dhash,phash", **fields})
     return config.lock()
-
-
-def picture(seed, width=40, height=34):
-    """Smooth, as photographs are, with some grain."""
-    rng = np.random.default_rng(seed)
-    image = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
-    image = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.int16)
-    return Image.fromarray((image + rng.integers(-9, 10, image.shape)).clip(0, 255).astype("uint8"))
 
 
 def save(path, image, **options):
@@ -66,39 +57,39 @@ def odd_pictures(folder):
     deep = np.random.default_rng(3).integers(0, 65536, (34, 40))
     exif = Image.Exif()
     exif[0x0112] = 6
-    alpha = picture(1).copy()
-    alpha.putalpha(picture(2).convert("L"))
-    transparent = picture(3).quantize(16)
+    alpha = make_picture(1).copy()
+    alpha.putalpha(make_picture(2).convert("L"))
+    transparent = make_picture(3).quantize(16)
     for name, image, options in (
-        ("rgb.png", picture(4), {}),
-        ("rgb.jpg", picture(5), {"quality": 80}),
-        ("turned.jpg", picture(6), {"exif": exif}),
-        ("l.png", picture(7).convert("L"), {}),
-        ("l.jpg", picture(8).convert("L"), {}),
+        ("rgb.png", make_picture(4), {}),
+        ("rgb.jpg", make_picture(5), {"quality": 80}),
+        ("turned.jpg", make_picture(6), {"exif": exif}),
+        ("l.png", make_picture(7).convert("L"), {}),
+        ("l.jpg", make_picture(8).convert("L"), {}),
         ("la.png", alpha.convert("LA"), {}),
         ("rgba.png", alpha, {}),
         ("rgba.webp", alpha, {"lossless": True}),
-        ("p.png", picture(9).quantize(64), {}),
+        ("p.png", make_picture(9).quantize(64), {}),
         ("p_transparent.png", transparent, {"transparency": bytes(range(16))}),
-        ("p.gif", picture(10).quantize(64), {}),
+        ("p.gif", make_picture(10).quantize(64), {}),
         (
             "animated.gif",
-            picture(11),
-            {"save_all": True, "append_images": [picture(12), picture(13)]},
+            make_picture(11),
+            {"save_all": True, "append_images": [make_picture(12), make_picture(13)]},
         ),
-        ("1.png", picture(14).convert("1"), {}),
-        ("cmyk.jpg", picture(15).convert("CMYK"), {}),
-        ("cmyk.tif", picture(16).convert("CMYK"), {}),
-        ("ycbcr.tif", picture(17).convert("YCbCr"), {}),
+        ("1.png", make_picture(14).convert("1"), {}),
+        ("cmyk.jpg", make_picture(15).convert("CMYK"), {}),
+        ("cmyk.tif", make_picture(16).convert("CMYK"), {}),
+        ("ycbcr.tif", make_picture(17).convert("YCbCr"), {}),
         ("i16.png", Image.fromarray(deep.astype(np.uint16)), {}),
         ("i.tif", Image.fromarray((deep // 200).astype(np.int32)), {}),
         ("f.tif", Image.fromarray((deep / 200).astype(np.float32)), {}),
-        ("bmp.bmp", picture(18), {}),
-        ("narrow.png", picture(19, 3, 34), {}),
-        ("tall.png", picture(20, 33, 300), {}),
-        ("wide.png", picture(21, 300, 33), {}),
-        ("tiny.png", picture(22, 3, 2), {}),
-        ("dot.png", picture(23, 1, 1), {}),
+        ("bmp.bmp", make_picture(18), {}),
+        ("narrow.png", make_picture(19, 3, 34), {}),
+        ("tall.png", make_picture(20, 33, 300), {}),
+        ("wide.png", make_picture(21, 300, 33), {}),
+        ("tiny.png", make_picture(22, 3, 2), {}),
+        ("dot.png", make_picture(23, 1, 1), {}),
     ):
         save(folder / name, image, **options)
 
@@ -127,48 +118,13 @@ def test_hashes_of_every_mode_equal_imagehash(tmp_path):
     assert num_fragile < 12
 
 
-@pytest.mark.parametrize("pillow", ["6.0", "7.0", "12.2", "13.0"])
-def test_reductions_on_the_host_follow_every_pillow(pillow):
-    generation = resampling.PILLOW_GENERATIONS[pillow]
-    for seed, size in enumerate([(40, 34), (20, 70), (2, 210)]):
-        image = picture(seed, *size)
-        gray = hash_images._gray(image, generation=generation)
-        array = jnp.asarray(np.asarray(image))
-        wanted = resampling.gray(array, rounded=generation.rounds_gray)
-        np.testing.assert_array_equal(np.asarray(gray), wanted)
-        reduced = hash_images._reduced(gray, height=8, width=9, generation=generation)
-        wanted = resampling.resize(wanted, height=8, width=9, generation=generation)
-        np.testing.assert_array_equal(reduced, np.asarray(wanted))
-
-
-def test_truncated_gray_is_that_of_all_modes_made_gray_by_way_of_rgb():
-    old, new = (resampling.PILLOW_GENERATIONS[name] for name in ("6.0", "7.0"))
-    rgb = picture(0)
-    truncated = np.asarray(hash_images._gray(rgb, generation=old))
-    assert (truncated < np.asarray(hash_images._gray(rgb, generation=new))).any()
-    alpha = rgb.convert("RGBA")
-    np.testing.assert_array_equal(hash_images._gray(alpha, generation=old), truncated)
-    gray = rgb.convert("LA")
-    np.testing.assert_array_equal(hash_images._gray(gray, generation=old), gray.convert("L"))
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
-def test_colorhash_on_the_host_and_on_the_device_agree(mode):
-    images = [picture(seed).convert(mode) for seed in range(8)]
-    device = hashing.colorhash(
-        np.stack([np.asarray(image.convert("L" if mode == "L" else "RGB")) for image in images])
-    )
-    for image, bits in zip(images, np.asarray(device), strict=True):
-        np.testing.assert_array_equal(hash_images._colorhash(image, image.convert("L")), bits)
-
-
 def test_common_sizes_go_to_the_device_whole_with_the_same_catalog(tmp_path, monkeypatch):
     for i in range(14):
-        image = picture(i, *((40, 34) if i % 7 else (31, 50)))
+        image = make_picture(i, *((40, 34) if i % 7 else (31, 50)))
         save(tmp_path / "in" / f"{i}.png", image.convert("L") if i % 3 == 0 else image)
     config = config_for(tmp_path / "in", **{"hash.names": "average_hash,phash,colorhash"})
     hash_images.run(config, tmp_path / "reduced")
-    monkeypatch.setattr(hash_images, "_COMMON_COUNT", 4)
+    monkeypatch.setattr(picture_hashes, "_COMMON_COUNT", 4)
     prepared, prepare = [], hash_images.prepare
 
     def noted(image, **options):
@@ -186,33 +142,20 @@ def test_common_sizes_go_to_the_device_whole_with_the_same_catalog(tmp_path, mon
 
 def test_many_sizes_compile_few_programs(tmp_path):
     for i in range(30):
-        save(tmp_path / "in" / f"{i:02d}.png", picture(i, 32 + i, 40 + 2 * i))
-    hash_images._program.cache_clear()
+        save(tmp_path / "in" / f"{i:02d}.png", make_picture(i, 32 + i, 40 + 2 * i))
+    picture_hashes._program.cache_clear()
     fields = {"hash.names": "average_hash,dhash", "pictures.near_hash": "dhash"}
     config = config_for(tmp_path / "in", **fields)
     hash_images.run(config, tmp_path / "out")
-    programs = [hash_images._program((name,), 8, "13.0") for name in ("average_hash", "dhash")]
-    assert hash_images._program.cache_info().currsize == 2
+    programs = [picture_hashes._program((name,), 8, "13.0") for name in ("average_hash", "dhash")]
+    assert picture_hashes._program.cache_info().currsize == 2
     assert [program._cache_size() for program in programs] == [1, 1]
-
-
-def test_the_device_is_not_given_more_than_it_gets_done():
-    batches = hash_images._Batches(hash_size=8, pillow="13.0")
-    images = np.random.default_rng(0).integers(0, 256, (256 * 5 + 3, 8, 8), np.uint8)
-    for row, image in enumerate(images):
-        batches.add(row, ("average_hash",), image)
-        assert len(batches._running) <= 2
-    decided = batches.finish()["average_hash"]
-    assert [len(rows) for rows, _, _ in decided] == [256] * 5 + [3]
-    wanted = images > images.mean((1, 2), keepdims=True)
-    for rows, bits, _ in decided:
-        np.testing.assert_array_equal(bits, wanted[rows])
 
 
 @pytest.mark.parametrize("size", [2, 16])
 def test_other_hash_sizes(tmp_path, size):
     for i in range(3):
-        save(tmp_path / "in" / f"{i}.png", picture(i, 50 + i, 60))
+        save(tmp_path / "in" / f"{i}.png", make_picture(i, 50 + i, 60))
     fields = {"hash.names": "dhash,average_hash", "hash.size": size}
     fields["pictures.near_hash"] = "dhash"
     hash_images.run(config_for(tmp_path / "in", **fields), tmp_path / "out")
@@ -226,7 +169,7 @@ def test_other_hash_sizes(tmp_path, size):
 
 def test_labels_come_from_the_folders(tmp_path):
     for name in ("top.png", "train/cat/a.png", "test/cat/a.png", "other/b.png", "test/train/c.png"):
-        save(tmp_path / "all" / name, picture(0))
+        save(tmp_path / "all" / name, make_picture(0))
     fields = {"hash.names": "average_hash", "pictures.near_hash": "average_hash"}
     hash_images.run(config_for(tmp_path / "all", **fields), tmp_path / "out")
     assert [tuple(row.values())[:4] for row in rows_of(tmp_path / "out", "average_hash")] == [
@@ -241,7 +184,7 @@ def test_labels_come_from_the_folders(tmp_path):
 def test_bad_files_are_listed_and_the_run_goes_on(tmp_path):
     folder = tmp_path / "in"
     for i in range(10):
-        save(folder / f"good{i}.png", picture(i))
+        save(folder / f"good{i}.png", make_picture(i))
     cut = (folder / "good0.png").read_bytes()[:-900]
     for i in range(5):  # A whole part of four among them.
         (folder / f"a{i}.png").write_bytes(cut)
@@ -250,7 +193,7 @@ def test_bad_files_are_listed_and_the_run_goes_on(tmp_path):
     (folder / "gone.png").symlink_to("nothing")
     save(folder / "bomb.png", Image.new("1", (200, 200)))
     save(folder / "lab.tif", Image.new("LAB", (20, 20)))
-    transparent = picture(50).quantize(4)
+    transparent = make_picture(50).quantize(4)
     save(folder / "palette.png", transparent, transparency=b"\x00\x80")
     workdir = tmp_path / "out"
     summary = hash_images.run(config_for(folder, **{"pictures.max_pixels": 30_000}), workdir)
@@ -292,12 +235,12 @@ def test_a_folder_in_which_nothing_can_be_read(tmp_path):
 def planted(folder):
     """Three groups among other pictures: an exact copy, a chain, and recompressed ones."""
     for i in range(20):
-        save(folder / f"other{i:02d}.png", picture(100 + i, 60 + i, 50))
-    save(folder / "copy_a.png", picture(1, 64, 64))
-    save(folder / "copy_b.bmp", picture(1, 64, 64))
+        save(folder / f"other{i:02d}.png", make_picture(100 + i, 60 + i, 50))
+    save(folder / "copy_a.png", make_picture(1, 64, 64))
+    save(folder / "copy_b.bmp", make_picture(1, 64, 64))
     for quality in (95, 60, 30):
-        save(folder / f"jpeg{quality}.jpg", picture(2, 90, 80), quality=quality)
-    large = picture(3, 120, 90)
+        save(folder / f"jpeg{quality}.jpg", make_picture(2, 90, 80), quality=quality)
+    large = make_picture(3, 120, 90)
     save(folder / "size_large.png", large)
     save(folder / "size_small.png", large.resize((60, 45), Image.Resampling.LANCZOS))
 
@@ -363,7 +306,7 @@ def test_a_cut_list_keeps_the_closest_and_tells_the_exact_total(tmp_path):
 
 def test_more_identical_pictures_than_are_listed(tmp_path):
     for i in range(9):
-        save(tmp_path / "in" / f"{i}.png", picture(0))
+        save(tmp_path / "in" / f"{i}.png", make_picture(0))
     fields = {"pictures.near_max_pairs": 5}
     summary = hash_images.run(config_for(tmp_path / "in", **fields), tmp_path / "out")
     assert "pairs within 4 bits of phash: 36, in" in summary
@@ -377,7 +320,7 @@ def test_more_identical_pictures_than_are_listed(tmp_path):
 @pytest.mark.parametrize("count", [1, 2])
 def test_without_near_duplicates(tmp_path, count):
     for i in range(count):
-        save(tmp_path / "in" / f"{i}.png", picture(i))
+        save(tmp_path / "in" / f"{i}.png", make_picture(i))
     summary = hash_images.run(config_for(tmp_path / "in"), tmp_path / "out")
     assert "no near-duplicates within 4 bits of phash; a larger --config.pictures.near" in summary
     assert listed_pairs(tmp_path / "out") == []
@@ -393,7 +336,7 @@ def test_contact_sheet_bears_odd_names_many_groups_and_lost_pictures(tmp_path):
         pairs,
         words,
         lambda number: "折り紙 $x_{$ 100%\n" + "long" * number,
-        lambda number: None if number % 3 else picture(number),
+        lambda number: None if number % 3 else make_picture(number),
         tmp_path / "sheet.png",
     )
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -455,13 +398,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_catalog(tmp_path, monkeypat
 def test_pictures_that_changed_since_the_run_began_are_named(tmp_path):
     folder, workdir = tmp_path / "in", tmp_path / "out"
     for i in range(6):
-        save(folder / f"{i}.png", picture(i))
+        save(folder / f"{i}.png", make_picture(i))
     config = config_for(folder)
     hash_images.run(config, workdir)
     shutil.move(folder / "0.png", tmp_path / "0.png")
-    save(folder / "1.png", picture(7))
+    save(folder / "1.png", make_picture(7))
     for i in range(10, 15):
-        save(folder / f"{i}.png", picture(i))
+        save(folder / f"{i}.png", make_picture(i))
     message = (
         r"pictures in .* are not those that --workdir=.* was begun with: 5 added \(10.png, 11.png, "
         r"12.png, ...\), 1 removed \(0.png\), 1 changed \(1.png\); put them back to go on, or hash"
@@ -472,7 +415,7 @@ def test_pictures_that_changed_since_the_run_began_are_named(tmp_path):
 
 def test_a_workdir_among_the_pictures_does_not_count_as_pictures(tmp_path):
     for i in range(2):
-        save(tmp_path / f"{i}.png", picture(0))
+        save(tmp_path / f"{i}.png", make_picture(0))
     config = config_for(tmp_path)
     for _ in range(2):
         assert "2 of 2 files hashed" in hash_images.run(config, tmp_path / "out")
@@ -500,7 +443,7 @@ def test_a_workdir_among_the_pictures_does_not_count_as_pictures(tmp_path):
     ],
 )
 def test_fields_are_checked_before_anything_is_written(tmp_path, fields, message):
-    save(tmp_path / "in" / "a.png", picture(0))
+    save(tmp_path / "in" / "a.png", make_picture(0))
     with pytest.raises(ValueError, match=message):
         hash_images.run(config_for(tmp_path / "in", **fields), tmp_path / "out")
     assert not (tmp_path / "out").exists()
