@@ -51,9 +51,33 @@ class Decision(NamedTuple):
     fragile: Bool[Array, "*batch"]
 
 
-def _gray_resized(
-    image: UInt8[Array, "..."], *, height: int, width: int, generation: PillowGeneration
-) -> Int32[Array, "{height} {width}"]:
+def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple[int, int]:
+    """Height and width to which a hash reduces a picture before it decides.
+
+    Args:
+        name: a key of ``HASHES``, but for colorhash, which reduces nothing.
+        hash_size: side of the hash, bits.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+    """
+    if name == "average_hash":
+        return hash_size, hash_size
+    if name == "dhash":
+        return hash_size, hash_size + 1
+    if name == "dhash_vertical":
+        return hash_size + 1, hash_size
+    if name == "whash":
+        side = max(hash_size, 2 ** (min(height, width).bit_length() - 1))
+        return side, side
+    return _LOW_FREQUENCY_FACTOR * hash_size, _LOW_FREQUENCY_FACTOR * hash_size
+
+
+def _gray_reduced(
+    name: str, image: UInt8[Array, "..."], *, hash_size: int, generation: PillowGeneration
+) -> Int32[Array, "h w"]:
+    height, width = reduced_size(
+        name, hash_size=hash_size, height=image.shape[0], width=image.shape[1]
+    )
     values = gray(image, rounded=generation.rounds_gray) if image.ndim == 3 else image
     resized = resize(values, height=height, width=width, generation=generation)
     return resized.astype(jnp.int32)
@@ -93,26 +117,26 @@ def _dct_matrix(size: int, num_rows: int) -> np.ndarray:
 
 
 def _average(image, *, hash_size, generation):
-    values = _gray_resized(image, height=hash_size, width=hash_size, generation=generation)
+    values = _gray_reduced("average_hash", image, hash_size=hash_size, generation=generation)
     excess = values * values.size - values.sum()
     return Decision(excess > 0, jnp.abs(excess).min() / values.size, jnp.array(False))
 
 
 def _difference(image, *, hash_size, generation):
-    values = _gray_resized(image, height=hash_size, width=hash_size + 1, generation=generation)
+    values = _gray_reduced("dhash", image, hash_size=hash_size, generation=generation)
     difference = values[:, 1:] - values[:, :-1]
     return Decision(difference > 0, jnp.abs(difference).min().astype(jnp.float32), jnp.array(False))
 
 
 def _difference_vertical(image, *, hash_size, generation):
-    values = _gray_resized(image, height=hash_size + 1, width=hash_size, generation=generation)
+    values = _gray_reduced("dhash_vertical", image, hash_size=hash_size, generation=generation)
     difference = values[1:] - values[:-1]
     return Decision(difference > 0, jnp.abs(difference).min().astype(jnp.float32), jnp.array(False))
 
 
 def _dct_median(image, *, hash_size, generation):
-    size = hash_size * _LOW_FREQUENCY_FACTOR
-    values = _gray_resized(image, height=size, width=size, generation=generation)
+    values = _gray_reduced("phash", image, hash_size=hash_size, generation=generation)
+    size = len(values)
     # Only the coefficient of frequencies 0, 0 sees the mean; without it the sums round less.
     total = values.sum()
     values = (values - total // values.size).astype(jnp.float32)
@@ -129,8 +153,8 @@ def _dct_median(image, *, hash_size, generation):
 
 
 def _dct_mean(image, *, hash_size, generation):
-    size = hash_size * _LOW_FREQUENCY_FACTOR
-    values = _gray_resized(image, height=size, width=size, generation=generation)
+    values = _gray_reduced("phash_simple", image, hash_size=hash_size, generation=generation)
+    size = len(values)
     # Coefficients above 0 do not see a constant; without it flat rows give exact zeros.
     values = (values - values[:, :1]).astype(jnp.float32)
     # The even coefficients see the symmetric part of a row, the odd ones the antisymmetric part.
@@ -157,9 +181,8 @@ def _dct_mean(image, *, hash_size, generation):
 def _wavelet(image, *, hash_size, generation):
     if hash_size & (hash_size - 1):
         raise ValueError(f"whash takes a hash_size that is a power of 2, got {hash_size}")
-    size = max(hash_size, 2 ** (min(image.shape[:2]).bit_length() - 1))
-    values = _gray_resized(image, height=size, width=size, generation=generation)
-    block = size // hash_size
+    values = _gray_reduced("whash", image, hash_size=hash_size, generation=generation)
+    block = len(values) // hash_size
     # The approximation coefficients of a Haar transform are block sums, up to a factor.
     sums = values.reshape(hash_size, block, hash_size, block).sum((1, 3))
     bits, gap = _above_median(lax.optimization_barrier(sums))
@@ -190,6 +213,21 @@ def _saturation_classes(largest, spread) -> tuple[Bool[Array, "h w"], ...]:
     return colored, colored & (3 * spread < 2 * largest), 255 * spread >= 171 * largest
 
 
+def color_bits(counts, totals, *, binbits: int):
+    """The bits of a colour hash, bool ``[14, binbits]``, from the pixels of each of its 14 colours.
+
+    Not binary digits: ImageHash sets bit i if the value modulo a growing power of 2 is above 0.
+
+    Args:
+        counts: pixels of each colour, integers ``[14]``, of NumPy or JAX.
+        totals: pixels each is a share of, likewise.
+        binbits: bits of each colour.
+    """
+    values = (2**binbits * counts // totals).clip(max=2**binbits - 1)[:, None]
+    shifts = np.arange(binbits)
+    return values // 2 ** (binbits - shifts - 1) % 2 ** (binbits - shifts) > 0
+
+
 def _color(image, *, binbits, generation):
     if image.ndim == 2:
         image = jnp.stack([image] * 3, -1)
@@ -205,11 +243,7 @@ def _color(image, *, binbits, generation):
     counts += [(chosen & (hue == bin)).sum() for chosen in (faint, bright) for bin in range(6)]
     counts = jnp.stack(counts)
     totals = jnp.stack([jnp.full((), pixels)] * 2 + [num_colored] * 12)
-    levels = 2**binbits
-    values = jnp.minimum(levels - 1, levels * counts // totals)
-    # Not binary digits: ImageHash sets bit i if the value modulo a growing power of 2 is above 0.
-    shifts = np.arange(binbits)
-    bits = values[:, None] // 2 ** (binbits - shifts - 1) % 2 ** (binbits - shifts) > 0
+    bits, levels = color_bits(counts, totals, binbits=binbits), 2**binbits
     thresholds = jnp.arange(1, levels)[:, None] / levels
     margin = jnp.abs(counts / totals - thresholds).min()
     return Decision(bits, margin, jnp.array(False))

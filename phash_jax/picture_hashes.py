@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from phash_jax import catalog, pictures
-from phash_jax.hashing import HASHES
+from phash_jax.hashing import HASHES, color_bits, reduced_size
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration
 
 # Pictures of a size that so many share, measured on this many, are hashed on the device whole: one
@@ -93,20 +93,6 @@ def _reduced(
     return np.asarray(halfway.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple[int, int]:
-    """Height and width to which a hash reduces a picture before it decides."""
-    if name == "average_hash":
-        return hash_size, hash_size
-    if name == "dhash":
-        return hash_size, hash_size + 1
-    if name == "dhash_vertical":
-        return hash_size + 1, hash_size
-    if name == "whash":
-        side = max(hash_size, 2 ** (min(height, width).bit_length() - 1))
-        return side, side
-    return 4 * hash_size, 4 * hash_size
-
-
 def _colorhash(image: Image.Image, gray: Image.Image) -> Bool[np.ndarray, "14 bits"]:
     """ImageHash's colorhash of an image of any mode or size, decided in integers."""
     hue, saturation, _ = (np.asarray(band).ravel() for band in image.convert("HSV").split())
@@ -117,9 +103,7 @@ def _colorhash(image: Image.Image, gray: Image.Image) -> Bool[np.ndarray, "14 bi
     for strength in (saturation < 170, saturation > 170):
         counts += np.bincount(hue_bin[colored & strength], minlength=6).tolist()
     totals = np.array([black.size] * 2 + [max(1, colored.sum())] * 12)
-    levels, shifts = 2**_COLORHASH_BITS, np.arange(_COLORHASH_BITS)
-    values = np.minimum(levels - 1, levels * np.array(counts) // totals)[:, None]
-    return values // 2 ** (_COLORHASH_BITS - shifts - 1) % 2 ** (_COLORHASH_BITS - shifts) > 0
+    return color_bits(np.array(counts), totals, binbits=_COLORHASH_BITS)
 
 
 def _as_images(array: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
@@ -151,7 +135,7 @@ def prepare(
         return Prepared(kind.height, kind.width, inputs, decided)
     reduced = {}
     for name in gray_hashes:
-        size = _reduced_size(name, hash_size=hash_size, height=kind.height, width=kind.width)
+        size = reduced_size(name, hash_size=hash_size, height=kind.height, width=kind.width)
         if size not in reduced:
             reduced[size] = _as_images(
                 _reduced(gray, height=size[0], width=size[1], generation=generation)
