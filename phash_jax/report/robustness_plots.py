@@ -14,11 +14,20 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     count = len(result["networks"])
     figure = new_figure(2.2 + 2.6 * count, 0.9 + 0.27 * (len(chosen) + 1))
     grid = figure.subplots(1, count, sharey=True, squeeze=False)
-    for panel, (name, networks) in zip(grid.flat, result["networks"].items(), strict=True):
-        shown = np.array([np.mean(networks["accuracy"][d], 1) for d in chosen])
-        clean = np.full((1, len(severities)), np.mean(networks["clean"]))
-        shown = 100 * np.concatenate([clean, shown])
-        panel.imshow(shown, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    maps = {
+        name: 100
+        * np.array(
+            [
+                np.full(len(severities), np.mean(networks["clean"])),
+                *(np.mean(networks["accuracy"][d], 1) for d in chosen),
+            ]
+        )
+        for name, networks in result["networks"].items()
+    }
+    low = min(shown.min() for shown in maps.values())
+    high = max(shown.max() for shown in maps.values())
+    for panel, (name, shown) in zip(grid.flat, maps.items(), strict=True):
+        panel.imshow(shown, cmap="cividis", vmin=low, vmax=high, aspect="auto")
         for row, column in np.ndindex(*shown.shape):
             value = shown[row, column]
             panel.text(
@@ -28,7 +37,7 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
                 ha="center",
                 va="center",
                 fontsize=7,
-                color="white" if value < 55 else "black",
+                color="white" if value < (low + high) / 2 else "black",
             )
         panel.set_xticks(range(len(severities)), severities)
         panel.set_yticks(
