@@ -28,9 +28,10 @@ import numpy as np
 from configs import original
 from phash_jax.losses import LOSSES
 from phash_jax.model import make_model
+from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import SEED, place, split_groups, use_cpu_cores
 from phash_jax.preprocess import PREPROCESS
-from phash_jax.train import OPTIMIZERS, make_init, make_train_interval, make_train_step
+from phash_jax.train import make_init, make_train_interval, make_train_step
 
 IMAGE_SHAPE = (32, 32, 3)
 MATMUL_SIDE = 2048
@@ -56,7 +57,7 @@ def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
     config = original.get_config()
     placement = place(num_seeds=1, batch_size=batch_size)
     model = make_model(config.model, num_classes=2, chunked_gradient=placement.chunked_gradient)
-    optimizer = OPTIMIZERS["adam"](config.optimizer.learning_rate)
+    optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
     step = make_train_step(
         model,
         optimizer,
@@ -65,7 +66,9 @@ def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
         batch_size=batch_size,
     )
     interval = make_train_interval(step, placement)
-    state = make_init(model, optimizer, image_shape=IMAGE_SHAPE)(jnp.zeros(1, jnp.int32))
+    state = make_init(model, optimizer, PREPROCESS["raw"], image_shape=IMAGE_SHAPE)(
+        jnp.zeros(1, jnp.int32)
+    )
     state = jax.device_put(state, placement.sharding(SEED))
     groups = split_groups(state, placement)
     images, labels = jax.device_put((images, labels), placement.sharding())

@@ -26,16 +26,23 @@ def get_config() -> ConfigDict:
     # config is named; original_fig_5_5), ten_classes or none.
     config.published = "none"
 
-    # How a uint8 image becomes the network's input: raw, or the 0 and 1 of average_hash (above the
+    # How a uint8 image becomes the network's input. raw; one bit a value: average_hash (above the
     # image's mean), channel_average_hash, median_hash, local_average_hash (above the mean of 9x9
-    # pixels) or difference_hash (above the left neighbour).
+    # pixels), difference_hash (above the left neighbour); fewer: gray_average_hash, dct_hash (signs
+    # of the low coefficients); more: gradient_hash (above the left and above the upper neighbour),
+    # thermometer_2 to _4 (above so many quantiles), bit_depth_1, _2 and _4 (rounded), and
+    # raw_and_average_hash (both).
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"
+    # softmax_cross_entropy only: share of the target that is spread over all outputs, 0 to 1.
+    config.label_smoothing = 0.0
     # Test sets, comma-separated, distorted before preprocessing: clean, contrast_200, contrast_300.
     config.test_sets = "clean,contrast_200"
     # Images in a test batch.
     config.test_batch_size = 500
+    # Test the mirrored image too and average the logits.
+    config.test_flip = False
 
     config.data = data = ConfigDict()
     # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).
@@ -79,11 +86,20 @@ def get_config() -> ConfigDict:
     model.bias_init = 0.1
     # Batch norm after the convolution of which layers: none, first or all.
     model.batch_norm = "none"
+    # Share of values dropped before each hidden dense layer in training, 0 to below 1.
+    model.dropout = 0.0
 
     config.optimizer = optimizer = ConfigDict()
-    # adam, sgd or adagrad.
+    # adam, adamw, sgd or adagrad; the weight decay of adamw (of kernels only).
     optimizer.name = "adam"
+    optimizer.weight_decay = 0.0
+    # The highest rate; constant, cosine (down to 0) or triangle (up and down to 0: one-cycle); and
+    # the share of the steps that it rises over before.
     optimizer.learning_rate = 1e-4
+    optimizer.schedule = "constant"
+    optimizer.warmup = 0.0
+    # Test a moving average of the parameters that keeps this share at each update. 0: none.
+    optimizer.average_decay = 0.0
 
     config.train = train = ConfigDict()
     train.num_steps = 10_000
@@ -92,6 +108,10 @@ def get_config() -> ConfigDict:
     # "clean" for none. Every batch is shared out equally among them, at severities 1 to 5 drawn for
     # each image. Empty: none.
     train.augment = ""
+    # Mirror every second training image, left to right; and move each by up to so many pixels up or
+    # down and left or right, what is missing reflected. Before the distortions.
+    train.flip = False
+    train.max_shift = 0
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
     train.num_seeds = 1
     train.seed = 0

@@ -1,5 +1,6 @@
-"""Distorting the images of a training batch, each share of it in another way."""
+"""Mirroring, moving and distorting the images of a training batch."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -13,6 +14,7 @@ from phash_jax.placement import BATCH
 
 CLEAN = "clean"
 _MAX_SEVERITY = 5
+_MOVE = 1
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]
 
@@ -31,7 +33,7 @@ def augment_names(text: str) -> list[str]:
 
 
 def take_share(indices: Int32[Array, " batch"], *, parts: int) -> Int32[Array, " share"]:
-    """The shard's own part of a batch that is to be augmented in ``parts`` ways.
+    """The shard's own part of a batch that is distorted in ``parts`` ways.
 
     Shard s of n takes every n-th index from the s-th on, so that each shard has images of every
     part and the part of an image does not depend on how many shards there are.
@@ -48,16 +50,51 @@ def take_share(indices: Int32[Array, " batch"], *, parts: int) -> Int32[Array, "
     return indices.reshape(-1, shards)[:, lax.axis_index(BATCH)]
 
 
-def make_augment(chosen: Sequence[str]) -> Augment:
-    """Returns ``(key, images) -> images`` for one shard's share of a batch.
-
-    The share is cut into as many equal parts as there are names, each distorted in its way; each
-    image has its own key and its own severity, 1 to 5 with the same probability. Since batches are
-    drawn at random, which images come into which part is random too.
+def random_move(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], *, flip: bool, max_shift: int
+) -> UInt8[Array, "h w c"]:
+    """Mirrors an image left to right with probability 1/2, and moves it by whole pixels.
 
     Args:
-        chosen: from ``augment_names``, one or more.
+        key: decides both.
+        image: one uint8 image.
+        flip: whether it may be mirrored.
+        max_shift: pixels it is moved by at most, up or down and left or right; what comes in at
+            the border is the image reflected.
+
+    Raises:
+        ValueError: the image is not larger than ``max_shift``.
     """
+    flip_key, shift_key = jax.random.split(key)
+    if flip:
+        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+    if max_shift:
+        if min(image.shape[:2]) <= max_shift:
+            raise ValueError(
+                f"train.max_shift is {max_shift} pixels, images are {image.shape[0]}x"
+                f"{image.shape[1]}: it must be smaller than both"
+            )
+        margin = (max_shift, max_shift)
+        padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
+        top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1)
+        image = lax.dynamic_slice(padded, (top, left, 0), image.shape)
+    return image
+
+
+def make_augment(chosen: Sequence[str], *, flip: bool = False, max_shift: int = 0) -> Augment:
+    """Returns ``(key, images) -> images`` for one shard's share of a batch.
+
+    Images are mirrored and moved first, see ``random_move``. Then the share is cut into as many
+    equal parts as there are names, each distorted in its way; each image has its own key and its
+    own severity, 1 to 5 with the same probability. Since batches are drawn at random, which images
+    come into which part is random too.
+
+    Args:
+        chosen: from ``augment_names``; empty for no distortion.
+        flip: see ``random_move``.
+        max_shift: see ``random_move``.
+    """
+    chosen = chosen or [CLEAN]
 
     def of_part(distortion: Distortion):
         def of_image(key, image):
@@ -72,6 +109,10 @@ def make_augment(chosen: Sequence[str]) -> Augment:
         shards = lax.axis_size(BATCH)
         numbers = jnp.arange(len(images)) * shards + lax.axis_index(BATCH)
         keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+        if flip or max_shift:
+            move_keys = jax.vmap(lambda key: jax.random.fold_in(key, _MOVE))(keys)
+            move = functools.partial(random_move, flip=flip, max_shift=max_shift)
+            images = jax.vmap(move)(move_keys, images)
         size = len(images) // len(chosen)
         parts = []
         for i, name in enumerate(chosen):

@@ -7,17 +7,40 @@ import jax
 import ml_collections
 import numpy as np
 from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, PyTree, UInt8
 
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
 from phash_jax.model import ConvNet, make_model
+from phash_jax.optimizers import averaged
 from phash_jax.placement import BATCH, SEED, Placement, over_seeds, split_groups
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
 
+def predict(
+    model: ConvNet,
+    preprocess: Preprocess,
+    variables: PyTree[Array],
+    images: UInt8[Array, "n h w c"],
+    *,
+    test_flip: bool,
+) -> Float[Array, "n outputs"]:
+    """Logits of one network for uint8 images, or their mean with the mirrored images' logits."""
+
+    def of(images):
+        return model.apply(variables, jax.vmap(preprocess)(images), train=False)
+
+    return (of(images) + of(images[:, :, ::-1])) / 2 if test_flip else of(images)
+
+
 def make_predict(
-    model: ConvNet, preprocess: Preprocess, distort: Callable, placement: Placement
+    model: ConvNet,
+    preprocess: Preprocess,
+    distort: Callable,
+    placement: Placement,
+    *,
+    test_flip: bool = False,
 ) -> Callable:
     """Returns a jitted ``(group, images) -> logits`` for a group of seeds.
 
@@ -25,14 +48,16 @@ def make_predict(
     the logits float32 ``[seeds, N, outputs]``.
     """
 
-    def predict(state, images):
-        inputs = jax.vmap(lambda image: preprocess(distort(image)))(images)
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
-        return model.apply(variables, inputs, train=False)
+    def of_seed(state, images):
+        variables = {
+            "params": averaged(state.params, state.opt_state),
+            "batch_stats": state.batch_stats,
+        }
+        return predict(model, preprocess, variables, jax.vmap(distort)(images), test_flip=test_flip)
 
     return jax.jit(
         over_seeds(
-            predict,
+            of_seed,
             placement,
             shared_specs=(PartitionSpec(BATCH),),
             out_specs=PartitionSpec(SEED, BATCH),
@@ -41,12 +66,12 @@ def make_predict(
 
 
 def predict_split(
-    predict: Callable, state, split: Split, placement: Placement, *, batch_size: int
+    predict_group: Callable, state, split: Split, placement: Placement, *, batch_size: int
 ) -> np.ndarray:
     """Logits of every image of ``split`` for every seed.
 
     Args:
-        predict: from ``make_predict``.
+        predict_group: from ``make_predict``.
         state: TrainState stacked over seeds.
         split: the images; the last batch is padded and the padding's answers dropped.
         placement: the layout ``state`` was trained with.
@@ -64,7 +89,7 @@ def predict_split(
         kept = len(images)
         images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
         images = jax.device_put(images, placement.sharding(BATCH))
-        logits = [np.asarray(predict(group, images)) for group in groups]
+        logits = [np.asarray(predict_group(group, images)) for group in groups]
         predicted.append(np.concatenate(logits)[:, :kept])
     return np.concatenate(predicted, 1)
 
@@ -90,8 +115,14 @@ def evaluate(
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     logits = {}
     for name in names(config.test_sets):
-        predict = make_predict(model, preprocess, choose(TEST_SETS, name, "test_sets"), placement)
+        predict_group = make_predict(
+            model,
+            preprocess,
+            choose(TEST_SETS, name, "test_sets"),
+            placement,
+            test_flip=config.test_flip,
+        )
         logits[name] = predict_split(
-            predict, state, dataset.test, placement, batch_size=config.test_batch_size
+            predict_group, state, dataset.test, placement, batch_size=config.test_batch_size
         )
     return logits

@@ -440,14 +440,18 @@ def channel_average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w
 def median_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
     """True where a value is above the median of all values. As ``average_hash_image``."""
     image = _checked_image(image)
-    half = -(-image.size // 2)
-    # The lower middle value, from its highest bit to its lowest: the largest value that fewer than
-    # half of the values are smaller than.
-    middle = jnp.array(0, jnp.int32)
+    # The lower of two middle values: none lies between them.
+    return image > ordered_value(image, -(-image.size // 2))
+
+
+def ordered_value(image: UInt8[Array, "..."], rank: int) -> UInt8[Array, ""]:
+    """The value at place ``rank``, counted from 1, of all values in ascending order; no sorting."""
+    # From its highest bit to its lowest: the largest value that fewer than ``rank`` are below.
+    found = jnp.array(0, jnp.int32)
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-        is_high = jnp.sum(image < middle + bit, dtype=jnp.int32) < half
-        middle = middle + jnp.where(is_high, bit, 0)
-    return image > middle.astype(jnp.uint8)
+        is_high = jnp.sum(image < found + bit, dtype=jnp.int32) < rank
+        found = found + jnp.where(is_high, bit, 0)
+    return found.astype(jnp.uint8)
 
 
 def local_average_hash_image(
@@ -482,6 +486,44 @@ def difference_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
     """
     image = _checked_image(image)
     return jnp.pad(image[:, 1:] > image[:, :-1], ((0, 0), (1, 0), (0, 0)))
+
+
+def gradient_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w 2*c"]:
+    """Signs of both gradients: above the left neighbour, then above the upper one, per channel.
+
+    As ``difference_hash_image``, with twice its bits; False in the first column and the first row.
+    """
+    vertical = difference_hash_image(image.swapaxes(0, 1)).swapaxes(0, 1)
+    return jnp.concatenate([difference_hash_image(image), vertical], -1)
+
+
+def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"]:
+    """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit a pixel."""
+    return average_hash_image(gray(_checked_image(image), rounded=True)[..., None])
+
+
+def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
+    """Signs of the low coefficients of each channel's DCT-II, as ``phash`` sees a picture.
+
+    True where a coefficient is above 0, of the lower half of the frequencies in each direction.
+    Decided in float32: a coefficient that is 0 within rounding may go either way.
+
+    Raises:
+        TypeError: the image is not uint8.
+        ValueError: the image has a side of less than 2 pixels, or too many values.
+    """
+    image = _checked_image(image)
+    if min(image.shape[:2]) < 2:
+        raise ValueError(f"a DCT hash image takes 2 pixels a side or more, got {image.shape[:2]}")
+    rows, columns = (_dct_matrix(n, n // 2).astype(np.float32) for n in image.shape[:2])
+    coefficients = jnp.einsum(
+        "yh,xw,hwc->yxc",
+        rows,
+        columns,
+        image.astype(jnp.float32),
+        precision=lax.Precision.HIGHEST,
+    )
+    return coefficients > 0
 
 
 def _checked_image(image: Array) -> UInt8[Array, "h w c"]:

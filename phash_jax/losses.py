@@ -6,6 +6,8 @@ import jax
 import optax
 from jaxtyping import Array, Float, Int
 
+from phash_jax.choices import choose
+
 Loss = Callable[[Float[Array, "n k"], Int[Array, " n"]], Float[Array, " n"]]
 
 
@@ -17,8 +19,34 @@ def sigmoid_cross_entropy(
     return optax.sigmoid_binary_cross_entropy(logits, targets).sum(-1)
 
 
+def smoothed_cross_entropy(label_smoothing: float) -> Loss:
+    """Softmax cross-entropy against targets with a share spread over all outputs, nats."""
+
+    def loss(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
+        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
+        return optax.softmax_cross_entropy(logits, targets)
+
+    return loss
+
+
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
     "hinge": optax.losses.multiclass_hinge_loss,
 }
+
+
+def make_loss(name: str, *, label_smoothing: float) -> Loss:
+    """The loss of each image by its name in ``LOSSES``.
+
+    Raises:
+        ValueError: the name is unknown, or smoothing is asked of another loss or out of range.
+    """
+    loss = choose(LOSSES, name, "loss")
+    if not label_smoothing:
+        return loss
+    if name != "softmax_cross_entropy":
+        raise ValueError(f"label_smoothing is for loss=softmax_cross_entropy only, not {name}")
+    if not 0 < label_smoothing < 1:
+        raise ValueError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
+    return smoothed_cross_entropy(label_smoothing)

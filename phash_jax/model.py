@@ -56,6 +56,8 @@ class ConvNet(nn.Module):
         kernel_stddev: standard deviation of ``truncated_normal`` before the cut.
         bias_init: start value of every bias.
         batch_norm: a key of ``BATCH_NORM_LAYERS``: after which convolutions it stands.
+        dropout: share of values dropped before each hidden dense layer in training, from the random
+            stream ``dropout``.
         batch_axis: mesh axis the batch is split over, or None; batch norm averages over it.
         chunked_gradient: use the convolution whose weight gradient is fast on XLA:CPU.
     """
@@ -70,6 +72,7 @@ class ConvNet(nn.Module):
     kernel_stddev: float
     bias_init: float
     batch_norm: str
+    dropout: float
     batch_axis: str | None = None
     chunked_gradient: bool = False
 
@@ -105,6 +108,7 @@ class ConvNet(nn.Module):
             x = max_pool_2(activation(x))
         x = x.reshape(x.shape[0], -1)
         for features in self.dense_features:
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
             x = activation(nn.Dense(features, **inits)(x))
         return nn.Dense(self.num_outputs, **inits)(x)
 
@@ -120,13 +124,16 @@ def make_model(
         chunked_gradient: see ``ConvNet``.
 
     Raises:
-        ValueError: a choice is unknown, or there are fewer outputs than classes.
+        ValueError: a choice is unknown, a number out of range, or there are fewer outputs than
+            classes.
     """
     fields = fields.to_dict()
     choose(ACTIVATIONS, fields["activation"], "model.activation")
     choose(KERNEL_INITS, fields["kernel_init"], "model.kernel_init")
     choose(BATCH_NORM_LAYERS, fields["batch_norm"], "model.batch_norm")
     num_outputs = fields.pop("num_outputs") or num_classes
+    if not 0 <= fields["dropout"] < 1:
+        raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")
     if num_outputs < num_classes:
         raise ValueError(f"model.num_outputs is {num_outputs}, but there are {num_classes} classes")
     return ConvNet(

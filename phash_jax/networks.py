@@ -8,13 +8,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import ml_collections
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree, UInt8
 
 from phash_jax import checkpoint, results
 from phash_jax.choices import choose, names
+from phash_jax.evaluate import predict
 from phash_jax.model import ConvNet, make_model
-from phash_jax.preprocess import PREPROCESS, Preprocess
-from phash_jax.train import OPTIMIZERS, make_init
+from phash_jax.optimizers import averaged, make_optimizer
+from phash_jax.preprocess import PREPROCESS
+from phash_jax.train import make_init
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Networks:
         preprocess: key of ``PREPROCESS``, what they are fed.
         sha256: of the checkpoint.
         model: the module.
-        variables: its parameters and running statistics, float32, seeds on the leading axis.
+        variables: its parameters (or their moving average) and running statistics, float32, seeds
+            on the leading axis.
+        test_flip: whether the mirrored image is tested too.
     """
 
     name: str
@@ -40,11 +44,19 @@ class Networks:
     sha256: str
     model: ConvNet
     variables: PyTree[Array]
+    test_flip: bool
 
-    @property
-    def prepare(self) -> Preprocess:
-        """What makes one uint8 image the network's input."""
-        return PREPROCESS[self.preprocess]
+    def logits(
+        self, variables: PyTree[Array], images: UInt8[Array, "n h w c"]
+    ) -> Float[Array, "n outputs"]:
+        """Logits of one seed's network, whose variables are given, for uint8 images."""
+        return predict(
+            self.model,
+            PREPROCESS[self.preprocess],
+            variables,
+            images,
+            test_flip=self.test_flip,
+        )
 
 
 def restore_all(
@@ -107,10 +119,8 @@ def restore(
             )
         # Testing needs no gradient.
         model = make_model(config.model, num_classes=len(class_names), chunked_gradient=False)
-        optimizer = choose(OPTIMIZERS, config.optimizer.name, "optimizer.name")(
-            config.optimizer.learning_rate
-        )
-        choose(PREPROCESS, config.preprocess, "preprocess")
+        optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
+        preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
         first, count = config.train.seed, config.train.num_seeds
         name = config.name
     except (OSError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
@@ -118,7 +128,7 @@ def restore(
             f"{folder / 'config.json'} is not the config of a training run ({error})"
         ) from error
     seeds = list(range(first, first + count))
-    init = make_init(model, optimizer, image_shape=image_shape)
+    init = make_init(model, optimizer, preprocess, image_shape=image_shape)
     expected = jax.eval_shape(init, jax.ShapeDtypeStruct((count,), jnp.int32))
     directory = folder / "checkpoints"
     found = checkpoint.parameter_shapes(directory)
@@ -133,7 +143,11 @@ def restore(
         preprocess=config.preprocess,
         sha256=sha256,
         model=model,
-        variables={"params": state.params, "batch_stats": state.batch_stats},
+        variables={
+            "params": averaged(state.params, state.opt_state),
+            "batch_stats": state.batch_stats,
+        },
+        test_flip=config.test_flip,
     )
 
 

@@ -1,13 +1,14 @@
 """From one uint8 image to the float32 input of the network, inside the compiled program."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, UInt8
 
-from phash_jax import hashing
+from phash_jax import bit_depth, hashing
 
-Preprocess = Callable[[UInt8[Array, "h w c"]], Float32[Array, "h w c"]]
+Preprocess = Callable[[UInt8[Array, "h w c"]], Float32[Array, "..."]]
 
 
 def raw(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w c"]:
@@ -15,10 +16,15 @@ def raw(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w c"]:
     return image.astype(jnp.float32) / 255
 
 
-def _hashed(hash_image: Callable) -> Preprocess:
-    """A hash image as the values 0 and 1."""
+def raw_and_average_hash(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w 2*c"]:
+    """The raw image and its average-hash image, as further channels."""
+    return jnp.concatenate([raw(image), PREPROCESS["average_hash"](image)], -1)
 
-    def preprocess(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w c"]:
+
+def _hashed(hash_image: Callable) -> Preprocess:
+    """Bits as the values 0 and 1."""
+
+    def preprocess(image: UInt8[Array, "h w c"]) -> Float32[Array, "height width channels"]:
         return hash_image(image).astype(jnp.float32)
 
     return preprocess
@@ -31,4 +37,34 @@ PREPROCESS: dict[str, Preprocess] = {
     "median_hash": _hashed(hashing.median_hash_image),
     "local_average_hash": _hashed(hashing.local_average_hash_image),
     "difference_hash": _hashed(hashing.difference_hash_image),
+    "gradient_hash": _hashed(hashing.gradient_hash_image),
+    "gray_average_hash": _hashed(hashing.gray_average_hash_image),
+    "dct_hash": _hashed(hashing.dct_hash_image),
+    "thermometer_2": _hashed(partial(bit_depth.thermometer, thresholds=2)),
+    "thermometer_3": _hashed(partial(bit_depth.thermometer, thresholds=3)),
+    "thermometer_4": _hashed(partial(bit_depth.thermometer, thresholds=4)),
+    "bit_depth_1": partial(bit_depth.squeeze_bit_depth, bits=1),
+    "bit_depth_2": partial(bit_depth.squeeze_bit_depth, bits=2),
+    "bit_depth_4": partial(bit_depth.squeeze_bit_depth, bits=4),
+    "raw_and_average_hash": raw_and_average_hash,
+}
+
+# Of an RGB image, a pixel's share of what the network is fed.
+BITS_PER_PIXEL: dict[str, float] = {
+    "dct_hash": 0.75,
+    "gray_average_hash": 1,
+    "average_hash": 3,
+    "channel_average_hash": 3,
+    "median_hash": 3,
+    "local_average_hash": 3,
+    "difference_hash": 3,
+    "bit_depth_1": 3,
+    "gradient_hash": 6,
+    "thermometer_2": 6,
+    "bit_depth_2": 6,
+    "thermometer_3": 9,
+    "thermometer_4": 12,
+    "bit_depth_4": 12,
+    "raw": 24,
+    "raw_and_average_hash": 27,
 }

@@ -114,10 +114,9 @@ def make_count_correct(
         distorted = distort_batch(distortion, key, images, numbers, severity)
         counts = []
         for networks, stacked in zip(all_networks, variables, strict=True):
-            inputs = jax.vmap(networks.prepare)(distorted)
 
-            def correct(of_seed, networks=networks, inputs=inputs) -> Int32[Array, ""]:
-                logits = networks.model.apply(of_seed, inputs, train=False)
+            def correct(of_seed, networks=networks) -> Int32[Array, ""]:
+                logits = networks.logits(of_seed, distorted)
                 return jnp.sum(jnp.argmax(logits, -1) == labels, dtype=jnp.int32)
 
             if unrolled:

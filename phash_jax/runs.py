@@ -10,10 +10,10 @@ from phash_jax.data.load import SOURCES
 from phash_jax.distortions import TEST_SETS
 from phash_jax.losses import LOSSES
 from phash_jax.model import ACTIVATIONS, BATCH_NORM_LAYERS, KERNEL_INITS
+from phash_jax.optimizers import OPTIMIZERS, SCHEDULES
 from phash_jax.placement import LOOPS
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.published import PUBLISHED
-from phash_jax.train import OPTIMIZERS
 from phash_jax.workdir import flatten
 
 _CHOICES = {
@@ -25,6 +25,7 @@ _CHOICES = {
     "model.kernel_init": KERNEL_INITS,
     "model.batch_norm": BATCH_NORM_LAYERS,
     "optimizer.name": OPTIMIZERS,
+    "optimizer.schedule": SCHEDULES,
     "train.loop": LOOPS,
 }
 

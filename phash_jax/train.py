@@ -17,16 +17,17 @@ import optax
 from flax import struct
 from jax import lax
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, Int32, PyTree, UInt8
+from jaxtyping import Array, Int, Int32, Key, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint
-from phash_jax.augment import augment_names, make_augment, take_share
+from phash_jax.augment import Augment, augment_names, make_augment, take_share
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Split
-from phash_jax.losses import LOSSES, Loss
+from phash_jax.losses import Loss, make_loss
 from phash_jax.metrics import MetricsLog
 from phash_jax.model import ConvNet, make_model
+from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import (
     BATCH,
     SEED,
@@ -38,13 +39,7 @@ from phash_jax.placement import (
 )
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
-    "adam": optax.adam,
-    "sgd": optax.sgd,
-    "adagrad": optax.adagrad,
-}
-
-_INIT_KEY, _BATCH_KEY, _AUGMENT_KEY = 0, 1, 2
+_INIT_KEY, _BATCH_KEY, _AUGMENT_KEY, _DROPOUT_KEY = range(4)
 
 
 class TrainingDivergedError(RuntimeError):
@@ -73,13 +68,21 @@ class TrainState:
 
 
 def make_init(
-    model: ConvNet, optimizer: optax.GradientTransformation, *, image_shape: tuple[int, int, int]
+    model: ConvNet,
+    optimizer: optax.GradientTransformation,
+    preprocess: Preprocess,
+    *,
+    image_shape: tuple[int, int, int],
 ) -> Callable[[Int32[Array, " seeds"]], TrainState]:
-    """Returns a jitted function from int32 seeds ``[S]`` to their stacked start states."""
+    """Returns a jitted function from int32 seeds ``[S]`` to their stacked start states.
+
+    ``image_shape`` is that of the uint8 images before preprocessing.
+    """
+    input_shape = jax.eval_shape(preprocess, jax.ShapeDtypeStruct(image_shape, jnp.uint8)).shape
 
     def init(seed: Int32[Array, ""]) -> TrainState:
         key = jax.random.fold_in(jax.random.key(seed), _INIT_KEY)
-        variables = model.init(key, jnp.zeros((1, *image_shape)), train=False)
+        variables = model.init(key, jnp.zeros((1, *input_shape)), train=False)
         params = variables["params"]
         return TrainState(
             seed=seed,
@@ -99,33 +102,32 @@ def make_train_step(
     preprocess: Preprocess,
     *,
     batch_size: int,
-    augment: Sequence[str] = (),
+    augment: Augment | None = None,
+    augment_parts: int = 1,
 ) -> Callable:
     """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
 
     The function runs inside a mesh axis ``batch``: every shard draws the same ``batch_size``
     indices (with replacement), takes its share, and the gradients are averaged. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
-    ``augment`` names what the batch is distorted with before preprocessing, see ``augment.py``.
+    ``augment`` changes a shard's share of the batch before preprocessing, in ``augment_parts``
+    ways. Dropout alone depends on how many shards there are.
     """
-    distort = make_augment(augment)
 
     def train_step(
         state: TrainState, images: UInt8[Array, "n h w c"], labels: Int[Array, " n"]
     ) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.key(state.seed), _BATCH_KEY)
-        indices = jax.random.randint(
-            jax.random.fold_in(key, state.step), (batch_size,), 0, images.shape[0]
-        )
-        if augment:
-            indices = take_share(indices, parts=len(augment))
-            key = jax.random.fold_in(jax.random.key(state.seed), _AUGMENT_KEY)
-            batch = distort(jax.random.fold_in(key, state.step), images[indices])
-        else:
-            share = batch_size // lax.axis_size(BATCH)
-            indices = lax.dynamic_slice_in_dim(indices, lax.axis_index(BATCH) * share, share)
-            batch = images[indices]
+        def key_of(use: int) -> Key[Array, ""]:
+            key = jax.random.fold_in(jax.random.key(state.seed), use)
+            return jax.random.fold_in(key, state.step)
+
+        indices = jax.random.randint(key_of(_BATCH_KEY), (batch_size,), 0, images.shape[0])
+        indices = take_share(indices, parts=augment_parts)
+        batch = images[indices]
+        if augment is not None:
+            batch = augment(key_of(_AUGMENT_KEY), batch)
         inputs, targets = jax.vmap(preprocess)(batch), labels[indices]
+        dropout_key = jax.random.fold_in(key_of(_DROPOUT_KEY), lax.axis_index(BATCH))
 
         def loss_of(params):
             logits, updated = model.apply(
@@ -133,6 +135,7 @@ def make_train_step(
                 inputs,
                 train=True,
                 mutable=["batch_stats"],
+                rngs={"dropout": dropout_key},
             )
             accuracy = jnp.mean(jnp.argmax(logits, -1) == targets)
             return loss_fn(logits, targets).mean(), (accuracy, updated.get("batch_stats", {}))
@@ -244,19 +247,23 @@ def train(
     model = make_model(
         config.model, num_classes=num_classes, chunked_gradient=placement.chunked_gradient
     )
-    optimizer = choose(OPTIMIZERS, config.optimizer.name, "optimizer.name")(
-        config.optimizer.learning_rate
-    )
+    optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
+    preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
+    distortions = augment_names(cfg.augment)
+    augmented = bool(distortions or cfg.flip or cfg.max_shift)
     train_step = make_train_step(
         model,
         optimizer,
-        choose(LOSSES, config.loss, "loss"),
-        choose(PREPROCESS, config.preprocess, "preprocess"),
+        make_loss(config.loss, label_smoothing=config.label_smoothing),
+        preprocess,
         batch_size=cfg.batch_size,
-        augment=augment_names(cfg.augment),
+        augment=(
+            make_augment(distortions, flip=cfg.flip, max_shift=cfg.max_shift) if augmented else None
+        ),
+        augment_parts=max(1, len(distortions)),
     )
     interval = make_train_interval(train_step, placement)
-    init = make_init(model, optimizer, image_shape=split.images.shape[1:])
+    init = make_init(model, optimizer, preprocess, image_shape=split.images.shape[1:])
     state = jax.device_put(init(jnp.array(seeds, jnp.int32)), placement.sharding(SEED))
     images, labels = jax.device_put((split.images, split.labels), placement.sharding())
 

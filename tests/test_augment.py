@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from phash_jax.augment import augment_names, make_augment, take_share
+from phash_jax.augment import augment_names, make_augment, random_move, take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH
 from phash_jax.train import train
@@ -46,6 +46,33 @@ def test_each_share_is_distorted_in_its_way_on_any_number_of_devices(dataset):
         np.testing.assert_array_equal(one[i], by_hand)
     for shards in (2, 4):
         np.testing.assert_array_equal(augmented(images, shards), one)
+
+
+def test_every_second_image_is_mirrored_and_every_one_moved(dataset):
+    image = jnp.asarray(dataset.train.images[0])
+    keys = jax.random.split(jax.random.key(0), 400)
+    moved = np.asarray(jax.vmap(lambda key: random_move(key, image, flip=True, max_shift=2))(keys))
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    counts = {}
+    for mirrored in (False, True):
+        source = padded[:, ::-1] if mirrored else padded
+        for top, left in np.ndindex(5, 5):
+            window = source[top : top + 16, left : left + 16]
+            counts[mirrored, top, left] = (moved == window).all((1, 2, 3)).sum()
+    assert sum(counts.values()) == 400
+    assert sum(n for (mirrored, *_), n in counts.items() if mirrored) == pytest.approx(200, abs=50)
+    # 8 on average; a uniform draw has all 50 in the range with a probability of 0.98.
+    assert min(counts.values()) >= 1
+    assert max(counts.values()) <= 20
+
+
+def test_neither_flip_nor_shift_leaves_the_image(dataset):
+    image = jnp.asarray(dataset.train.images[0])
+    np.testing.assert_array_equal(
+        random_move(jax.random.key(0), image, flip=False, max_shift=0), image
+    )
+    with pytest.raises(ValueError, match=r"train\.max_shift is 16 pixels, images are 16x16"):
+        random_move(jax.random.key(0), image, flip=False, max_shift=16)
 
 
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):

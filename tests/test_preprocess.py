@@ -7,18 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from phash_jax.bit_depth import squeeze_bit_depth, thermometer
 from phash_jax.hashing import (
     average_hash_image,
     channel_average_hash_image,
+    dct_hash_image,
     difference_hash_image,
+    gradient_hash_image,
+    gray_average_hash_image,
     local_average_hash_image,
     median_hash_image,
 )
-from phash_jax.preprocess import PREPROCESS
+from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS
+from phash_jax.resampling import gray
 
 images = hnp.arrays(np.uint8, st.sampled_from([(1, 1, 3), (2, 3, 3), (8, 8, 3), (5, 4, 1)]))
 
@@ -89,6 +95,12 @@ def test_the_other_hash_images_are_exact(image, radius):
         difference_hash_image: [
             i[1] > 0 and image[i] > image[i[0], i[1] - 1, i[2]] for i in indices
         ],
+        lambda image: gradient_hash_image(image)[..., image.shape[2] :]: [
+            i[0] > 0 and image[i] > image[i[0] - 1, i[1], i[2]] for i in indices
+        ],
+        lambda image: gradient_hash_image(image)[..., : image.shape[2]]: [
+            i[1] > 0 and image[i] > image[i[0], i[1] - 1, i[2]] for i in indices
+        ],
     }
     for hash_image, bits in expected.items():
         assert np.asarray(hash_image(jnp.asarray(image))).ravel().tolist() == bits
@@ -101,10 +113,46 @@ def test_a_window_over_the_whole_image_gives_the_average_hash():
     )
 
 
-@pytest.mark.parametrize("name", [name for name in PREPROCESS if name != "raw"])
-def test_hash_images_are_zeros_and_ones_under_jit_and_vmap(name):
-    batch = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
-    hashed = jax.jit(jax.vmap(PREPROCESS[name]))(batch)
-    assert hashed.dtype == jnp.float32
-    assert set(np.unique(hashed)) == {0, 1}
-    np.testing.assert_array_equal(hashed[2], PREPROCESS[name](jnp.asarray(batch[2])))
+@pytest.mark.parametrize("name", PREPROCESS)
+def test_inputs_have_their_bits_and_are_the_same_under_jit_and_vmap(name):
+    batch = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    inputs = np.asarray(jax.jit(jax.vmap(PREPROCESS[name]))(batch))
+    assert inputs.dtype == np.float32
+    assert inputs.min() == 0
+    assert inputs.max() == 1
+    np.testing.assert_allclose(inputs[2], PREPROCESS[name](jnp.asarray(batch[2])), rtol=1e-6)
+    levels = [len(np.unique(channel)) for channel in np.moveaxis(inputs, -1, 0)]
+    assert sum(np.log2(levels)) * inputs[0, ..., 0].size == BITS_PER_PIXEL[name] * 32 * 32
+
+
+@settings(deadline=None, max_examples=30)
+@given(images, st.integers(1, 4))
+def test_a_thermometer_counts_the_quantiles_below_a_value(image, thresholds):
+    levels = np.linspace(0, 1, thresholds + 2)[1:-1]
+    quantiles = np.quantile(image, levels, method="inverted_cdf")
+    code = np.asarray(thermometer(jnp.asarray(image), thresholds=thresholds))
+    assert code.shape == (*image.shape[:2], thresholds * image.shape[2])
+    expected = np.concatenate([image > quantile for quantile in quantiles], -1)
+    np.testing.assert_array_equal(code, expected)
+    if thresholds == 1:
+        np.testing.assert_array_equal(code, median_hash_image(jnp.asarray(image)))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_bit_depth_is_squeezed_to_the_nearest_level(bits):
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    highest = 2**bits - 1
+    expected = np.rint(values / 255 * highest) / highest
+    np.testing.assert_allclose(squeeze_bit_depth(jnp.asarray(values), bits=bits), expected, 1e-6)
+
+
+def test_gray_and_dct_hash_images():
+    image = np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8)
+    as_gray = gray(jnp.asarray(image), rounded=True)
+    np.testing.assert_array_equal(
+        gray_average_hash_image(jnp.asarray(image))[..., 0], as_gray > np.mean(as_gray)
+    )
+    expected = scipy.fft.dctn(image.astype(np.float64), axes=(0, 1))[:6, :4] > 0
+    np.testing.assert_array_equal(dct_hash_image(jnp.asarray(image)), expected)
+    with pytest.raises(ValueError, match="takes 2 pixels a side or more"):
+        dct_hash_image(jnp.zeros((1, 5, 3), jnp.uint8))

@@ -85,8 +85,7 @@ def test_grid_of_two_runs(trained, dataset, tmp_path):
         image_shape=(16, 16, 3),
     )
     one = jax.tree.map(lambda leaf: leaf[1], networks.variables)
-    inputs = jax.vmap(networks.prepare)(images)
-    taken_for = networks.model.apply(one, inputs, train=False).argmax(-1)
+    taken_for = networks.logits(one, images).argmax(-1)
     record = read_metrics(workdir / "grid.jsonl")[1]
     assert record["distortion"] == "gaussian_noise"
     # [severity][draw][seed]

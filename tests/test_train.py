@@ -1,6 +1,8 @@
 """Training: it learns, and it is the same however it is laid out, interrupted or damaged."""
 
+import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -90,6 +92,50 @@ def test_batch_norm_averages_over_devices(gentle, dataset, tmp_path):
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3),
         one[0].batch_stats,
         four[0].batch_stats,
+    )
+
+
+def test_the_modern_recipe_learns_resumes_and_does_not_depend_on_the_layout(dataset, tmp_path):
+    config = load_config("best_phash")
+    config.train.update(
+        {"num_steps": 20, "batch_size": 32, "num_seeds": 2, "log_every": 5, "checkpoint_every": 10}
+    )
+    # Dropout alone is drawn by each device for itself.
+    config.model.dropout = 0.0
+    whole = run(config, dataset, tmp_path / "whole", 4)
+    assert dict(whole[1].mesh.shape) == {"seed": 2, "batch": 2}
+    assert_same_training(whole, run(config, dataset, tmp_path / "one", 1))
+
+    (tmp_path / "killed").mkdir()
+    shutil.copytree(tmp_path / "whole" / "checkpoints", tmp_path / "killed" / "checkpoints")
+    shutil.copy(tmp_path / "whole" / "metrics.jsonl", tmp_path / "killed")
+    shutil.rmtree(tmp_path / "killed" / "checkpoints" / "20")
+    resumed = run(config, dataset, tmp_path / "killed", 4)
+    assert bytes_of(resumed[0]) == bytes_of(whole[0])
+
+    logits = evaluate(config, whole[0], dataset, whole[1])["clean"]
+    config.test_flip = False
+    once = evaluate(config, whole[0], dataset, whole[1])["clean"]
+    mirrored = dataclasses.replace(
+        dataset, test=dataclasses.replace(dataset.test, images=dataset.test.images[:, :, ::-1])
+    )
+    twice = evaluate(config, whole[0], mirrored, whole[1])["clean"]
+    np.testing.assert_allclose(logits, (once + twice) / 2, rtol=1e-4, atol=1e-5)
+    # It is the average that is tested.
+    plain = whole[0].replace(opt_state=())
+    assert np.abs(evaluate(config, plain, dataset, whole[1])["clean"] - once).max() > 1e-3
+
+
+def test_dropout_is_for_training_only_and_the_same_in_the_same_step(config, dataset, tmp_path):
+    config.model.dropout = 0.5
+    one, other = (run(config, dataset, tmp_path / name) for name in ("one", "other"))
+    assert bytes_of(one[0]) == bytes_of(other[0])
+    config.model.dropout = 0.0
+    without = run(config, dataset, tmp_path / "without")
+    assert without[2][0]["loss"] != one[2][0]["loss"]
+    np.testing.assert_array_equal(
+        evaluate(config, one[0], dataset, one[1])["clean"],
+        evaluate(config, other[0], dataset, other[1])["clean"],
     )
 
 
@@ -218,6 +264,8 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
         ("model.batch_norm", "last", "unknown model.batch_norm 'last'; choose one of none, first"),
         ("model.num_outputs", 1, "model.num_outputs is 1, but there are 2 classes"),
         ("model.conv_layers", 5, "too small for 5 conv layers"),
+        ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
+        ("train.max_shift", 16, "train.max_shift is 16 pixels, images are 16x16"),
         ("train.loop", "while", "unknown train.loop 'while'; choose one of auto, scan, dispatch"),
         ("train.checkpoint_every", 7, r"checkpoint_every \(7\) must be a multiple of"),
         ("train.num_seeds", 0, "train.num_seeds must be 1 or more, got 0"),

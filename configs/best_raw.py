@@ -1,0 +1,27 @@
+"""The three-layer network on raw images with a modern recipe.
+
+python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10
+"""
+
+from configs import default
+
+
+def get_config():
+    """The default with a modern recipe."""
+    config = default.get_config()
+    config.name = "best_raw"
+    config.model.kernel_init = "he_normal"
+    config.model.bias_init = 0.0
+    config.model.batch_norm = "all"
+    config.model.dropout = 0.2
+    config.optimizer.name = "adamw"
+    config.optimizer.weight_decay = 0.05
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.schedule = "triangle"
+    config.optimizer.warmup = 0.2
+    config.optimizer.average_decay = 0.995
+    config.label_smoothing = 0.1
+    config.train.flip = True
+    config.train.max_shift = 4
+    config.test_flip = True
+    return config

@@ -1,0 +1,132 @@
+"""From ``config.optimizer`` to an Optax optimizer: update rule, learning rate, average weights."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+from jaxtyping import Array, Int32, PyTree
+
+from phash_jax.choices import choose
+
+Rate = float | Callable[[Any], Any]
+
+
+def _without_decay(rule: Callable[[Rate], optax.GradientTransformation]) -> Callable:
+    def make(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
+        if weight_decay:
+            raise ValueError("optimizer.weight_decay is for optimizer.name=adamw only")
+        return rule(rate)
+
+    return make
+
+
+def _adamw(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
+    """Decays kernels; biases and the scales of batch norm are left alone."""
+    return optax.adamw(
+        rate,
+        weight_decay=weight_decay,
+        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[Rate, float], optax.GradientTransformation]] = {
+    "adam": _without_decay(optax.adam),
+    "adamw": _adamw,
+    "sgd": _without_decay(optax.sgd),
+    "adagrad": _without_decay(optax.adagrad),
+}
+
+# From the peak rate, the steps of the run and those of the warm-up to a rate at each step.
+SCHEDULES: dict[str, Callable[[float, int, int], Rate]] = {
+    "constant": lambda peak, steps, warmup: (
+        optax.schedules.linear_schedule(0.0, peak, warmup) if warmup else peak
+    ),
+    # Half a cosine down to 0.
+    "cosine": lambda peak, steps, warmup: optax.schedules.warmup_cosine_decay_schedule(
+        0.0 if warmup else peak, peak, warmup, steps
+    ),
+    # Straight up and straight down to 0.
+    "triangle": lambda peak, steps, warmup: optax.schedules.join_schedules(
+        [
+            optax.schedules.linear_schedule(0.0, peak, max(1, warmup)),
+            optax.schedules.linear_schedule(peak, 0.0, steps - warmup),
+        ],
+        [warmup],
+    ),
+}
+
+
+class AverageState(NamedTuple):
+    """Moving average of the parameters.
+
+    Attributes:
+        count: int32 scalar, updates so far.
+        average: parameters, float32.
+    """
+
+    count: Int32[Array, ""]
+    average: PyTree[Array]
+
+
+def average_parameters(decay: float) -> optax.GradientTransformation:
+    """Keeps an exponential moving average of the parameters and leaves the updates as they are.
+
+    Stands last in a chain. The decay grows from 0.1 over the first updates, ``(1 + n) / (10 + n)``,
+    so that the start values are soon forgotten, as in TensorFlow's ExponentialMovingAverage.
+
+    Args:
+        decay: share of the old average that is kept at each update, below 1.
+    """
+
+    def init(params: PyTree) -> AverageState:
+        # A copy: a donated state must not hold one buffer twice.
+        return AverageState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
+
+    def update(updates: PyTree, state: AverageState, params: PyTree):
+        count = state.count + 1
+        kept = jnp.minimum(decay, (1 + count) / (10 + count))
+        moved = optax.apply_updates(params, updates)
+        average = optax.incremental_update(moved, state.average, 1 - kept)
+        return updates, AverageState(count, average)
+
+    return optax.GradientTransformation(init, update)
+
+
+def averaged(params: PyTree, opt_state: PyTree) -> PyTree:
+    """The parameters to test: their moving average where the optimizer keeps one."""
+    found = [
+        leaf.average
+        for leaf in jax.tree.leaves(opt_state, is_leaf=lambda x: isinstance(x, AverageState))
+        if isinstance(leaf, AverageState)
+    ]
+    return found[0] if found else params
+
+
+def make_optimizer(
+    fields: ml_collections.ConfigDict, *, num_steps: int
+) -> optax.GradientTransformation:
+    """The optimizer that ``config.optimizer`` describes.
+
+    Args:
+        fields: ``config.optimizer``.
+        num_steps: updates of the whole run, which the schedule reaches its end with.
+
+    Raises:
+        ValueError: a choice is unknown or a number out of range.
+    """
+    if not 0 <= fields.warmup < 1:
+        raise ValueError(f"optimizer.warmup is a share from 0 to below 1, got {fields.warmup}")
+    if not 0 <= fields.average_decay < 1:
+        raise ValueError(
+            f"optimizer.average_decay must be from 0 to below 1, got {fields.average_decay}"
+        )
+    rate = choose(SCHEDULES, fields.schedule, "optimizer.schedule")(
+        fields.learning_rate, num_steps, round(fields.warmup * num_steps)
+    )
+    optimizer = choose(OPTIMIZERS, fields.name, "optimizer.name")(rate, fields.weight_decay)
+    if fields.average_decay:
+        optimizer = optax.chain(optimizer, average_parameters(fields.average_decay))
+    return optimizer

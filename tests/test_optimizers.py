@@ -1,0 +1,90 @@
+"""Update rules, schedules and the moving average of the parameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import load_config
+
+from phash_jax.losses import make_loss, smoothed_cross_entropy
+from phash_jax.optimizers import SCHEDULES, average_parameters, averaged, make_optimizer
+
+
+def optimizer(num_steps=10, **fields):
+    config = load_config("default").optimizer
+    config.update(fields)
+    return make_optimizer(config, num_steps=num_steps)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rate_rises_over_the_warm_up_and_ends_where_it_should(name):
+    rate = SCHEDULES[name](2.0, 100, 20)
+    rates = np.array([rate(step) for step in range(101)])
+    np.testing.assert_allclose(rates[:21], np.linspace(0, 2, 21), atol=1e-6)
+    assert (np.diff(rates[20:]) <= 1e-6).all()
+    assert rates[100] == pytest.approx(2.0 if name == "constant" else 0.0, abs=1e-6)
+    if name == "cosine":
+        assert rates[60] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_without_warm_up_the_first_rate_is_the_peak():
+    for name in ("constant", "cosine"):
+        rate = SCHEDULES[name](2.0, 100, 0)
+        assert (rate(0) if callable(rate) else rate) == 2.0
+
+
+def test_adamw_decays_kernels_only():
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    rule = optimizer(name="adamw", learning_rate=0.1, weight_decay=0.5)
+    gradient = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = rule.update(gradient, rule.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], -0.05)
+    np.testing.assert_array_equal(updates["bias"], 0)
+
+
+def test_the_average_follows_the_parameters():
+    rule = optax.chain(optax.sgd(1.0), average_parameters(0.9))
+    params = {"w": jnp.float32(0.0)}
+    state = rule.init(params)
+    by_hand = 0.0
+    for count in range(1, 200):
+        updates, state = rule.update({"w": jnp.float32(-1.0)}, state, params)
+        params = optax.apply_updates(params, updates)
+        kept = min(0.9, (1 + count) / (10 + count))
+        by_hand = kept * by_hand + (1 - kept) * count
+        assert averaged(params, state)["w"] == pytest.approx(by_hand, rel=1e-5)
+    # Behind by as many updates as it looks back over.
+    assert params["w"] - averaged(params, state)["w"] == pytest.approx(9, abs=0.1)
+
+
+def test_without_an_average_the_parameters_themselves_are_tested():
+    params = {"w": jnp.ones(3)}
+    assert averaged(params, optimizer().init(params)) is params
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "adam", "weight_decay": 0.1}, "weight_decay is for optimizer.name=adamw only"),
+        ({"schedule": "step"}, "unknown optimizer.schedule 'step'; choose one of constant, cosine"),
+        ({"warmup": 1.0}, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
+        ({"average_decay": 1.0}, "optimizer.average_decay must be from 0 to below 1, got 1.0"),
+    ],
+)
+def test_bad_fields_are_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        optimizer(**fields)
+
+
+def test_smoothed_targets():
+    logits = jnp.array([[2.0, -1.0, 0.5]])
+    log_p = jax.nn.log_softmax(logits)[0]
+    loss = smoothed_cross_entropy(0.3)(logits, jnp.array([1]))
+    np.testing.assert_allclose(loss[0], -(0.1 * log_p[0] + 0.8 * log_p[1] + 0.1 * log_p[2]), 1e-6)
+    whole = make_loss("softmax_cross_entropy", label_smoothing=0.0)
+    np.testing.assert_allclose(whole(logits, jnp.array([1]))[0], -log_p[1], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"label_smoothing is for loss=softmax_cross_entropy only"):
+        make_loss("hinge", label_smoothing=0.1)
+    with pytest.raises(ValueError, match=r"label_smoothing must be from 0 to below 1, got 1\.5"):
+        make_loss("softmax_cross_entropy", label_smoothing=1.5)
