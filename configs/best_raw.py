@@ -1,6 +1,7 @@
 """The three-layer network on raw images with a modern recipe.
 
-python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10
+    python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10 \
+        --config.train.num_seeds=5
 """
 
 from configs import default
@@ -13,10 +14,9 @@ def get_config():
     config.model.kernel_init = "he_normal"
     config.model.bias_init = 0.0
     config.model.batch_norm = "all"
-    config.model.dropout = 0.2
-    config.optimizer.name = "adamw"
+    config.optimizer.name = "muon"
     config.optimizer.weight_decay = 0.05
-    config.optimizer.learning_rate = 2e-3
+    config.optimizer.learning_rate = 1e-2
     config.optimizer.schedule = "triangle"
     config.optimizer.warmup = 0.2
     config.optimizer.average_decay = 0.995

@@ -90,7 +90,7 @@ def get_config() -> ConfigDict:
     model.dropout = 0.0
 
     config.optimizer = optimizer = ConfigDict()
-    # adam, adamw, sgd or adagrad; the weight decay of adamw (of kernels only).
+    # adam, adamw, muon, sgd or adagrad; the weight decay of adamw and muon (of kernels only).
     optimizer.name = "adam"
     optimizer.weight_decay = 0.0
     # The highest rate; constant, cosine (down to 0) or triangle (up and down to 0: one-cycle); and

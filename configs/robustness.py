@@ -4,6 +4,7 @@
         --config.robustness.networks=runs/compare --config.data.name=cifar10
 
 The 23 distortions are CIFAR-10-C's 15 and 4 more with its parameters, and the study's four.
+Measured on raw, hashed and augmented networks after 6,000 steps: RESULTS.md.
 """
 
 from configs import default

@@ -17,10 +17,14 @@ Rate = float | Callable[[Any], Any]
 def _without_decay(rule: Callable[[Rate], optax.GradientTransformation]) -> Callable:
     def make(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
         if weight_decay:
-            raise ValueError("optimizer.weight_decay is for optimizer.name=adamw only")
+            raise ValueError("optimizer.weight_decay is for optimizer.name=adamw or muon only")
         return rule(rate)
 
     return make
+
+
+def _kernels(params: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def _adamw(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
@@ -28,13 +32,36 @@ def _adamw(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
     return optax.adamw(
         rate,
         weight_decay=weight_decay,
-        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+        mask=_kernels,
+    )
+
+
+def _muon(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
+    """Muon for convolution kernels, with updates scaled so that Adam's rates suit it; else AdamW.
+
+    Orthogonalising the update of a dense kernel of 1024x256 would cost more than those of all
+    convolutions together. Source: K. Jordan et al., "Muon: An optimizer for hidden layers in neural
+    networks" (2024); the scale is that of Liu et al., "Muon is Scalable for LLM Training" (2025).
+    """
+    height_width_in, out = (0, 1, 2), 3
+    muon = optax.contrib.muon(
+        rate,
+        weight_decay=weight_decay,
+        consistent_rms=0.2,
+        muon_weight_dimension_numbers=optax.contrib.MuonDimensionNumbers(height_width_in, out),
+    )
+    return optax.partition(
+        {"convolution": muon, "other": _adamw(rate, weight_decay)},
+        lambda params: jax.tree.map(
+            lambda leaf: "convolution" if leaf.ndim == 4 else "other", params
+        ),
     )
 
 
 OPTIMIZERS: dict[str, Callable[[Rate, float], optax.GradientTransformation]] = {
     "adam": _without_decay(optax.adam),
     "adamw": _adamw,
+    "muon": _muon,
     "sgd": _without_decay(optax.sgd),
     "adagrad": _without_decay(optax.adagrad),
 }

@@ -60,10 +60,10 @@ def make_logits(correct):
 
 
 def make_workdir(
-    path, name, num_seeds=2, *, finished=True, clean=(70, 80), contrast=(60, 50), **fields
+    path, config_name, num_seeds=2, *, finished=True, clean=(70, 80), contrast=(60, 50), **fields
 ):
     """A workdir as a run of a config leaves it, with these numbers of 100 images right."""
-    config = load_config(name)
+    config = load_config(config_name)
     config.update_from_flattened_dict(fields)
     claim(path, config)
     records = make_records(num_seeds)

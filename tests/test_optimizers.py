@@ -43,6 +43,26 @@ def test_adamw_decays_kernels_only():
     np.testing.assert_array_equal(updates["bias"], 0)
 
 
+def test_muon_orthogonalises_convolutions_and_leaves_the_rest_to_adamw():
+    keys = jax.random.split(jax.random.key(0), 4)
+    params = {"conv": jax.random.normal(keys[0], (3, 3, 8, 16)), "bias": jnp.ones(16)}
+    params["dense"] = jax.random.normal(keys[1], (32, 4))
+    gradient = jax.tree.map(lambda leaf: jax.random.normal(keys[2], leaf.shape), params)
+    fields = {"learning_rate": 0.1, "weight_decay": 0.5}
+    updates = {}
+    for name in ("muon", "adamw"):
+        rule = optimizer(name=name, **fields)
+        updates[name], _ = rule.update(gradient, rule.init(params), params)
+    for leaf in ("bias", "dense"):
+        np.testing.assert_allclose(updates["muon"][leaf], updates["adamw"][leaf], rtol=1e-6)
+    moved = np.asarray(updates["muon"]["conv"] + 0.1 * 0.5 * params["conv"]).reshape(72, 16)
+    singular = np.linalg.svd(moved, compute_uv=False)
+    # Five iterations bring every singular value near one common value, 0.2 * 0.1 * sqrt(72) here.
+    np.testing.assert_allclose(singular / (0.02 * np.sqrt(72)), 1, atol=0.35)
+    spread = np.linalg.svd(np.asarray(gradient["conv"]).reshape(72, 16), compute_uv=False)
+    assert spread.max() / spread.min() > 2
+
+
 def test_the_average_follows_the_parameters():
     rule = optax.chain(optax.sgd(1.0), average_parameters(0.9))
     params = {"w": jnp.float32(0.0)}
@@ -66,7 +86,10 @@ def test_without_an_average_the_parameters_themselves_are_tested():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "adam", "weight_decay": 0.1}, "weight_decay is for optimizer.name=adamw only"),
+        (
+            {"name": "adam", "weight_decay": 0.1},
+            "weight_decay is for optimizer.name=adamw or muon",
+        ),
         ({"schedule": "step"}, "unknown optimizer.schedule 'step'; choose one of constant, cosine"),
         ({"warmup": 1.0}, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
         ({"average_decay": 1.0}, "optimizer.average_decay must be from 0 to below 1, got 1.0"),

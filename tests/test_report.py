@@ -241,3 +241,76 @@ def test_html_in_a_text_is_shown_not_run(tmp_path):
     assert '<a href="#one">One</a> <a href="#two">Two</a>' in shown
     with pytest.raises(FileNotFoundError):
         page.render("![x](nowhere.png)", folder=tmp_path)
+
+
+def make_rivals(path):
+    """Three runs that differ in what they are fed, one that does not belong, and their test."""
+    accuracies = {"average_hash": (60, 64), "raw": (80, 90), "gray_average_hash": (50, 52)}
+    for name, clean in accuracies.items():
+        make_workdir(path / "runs" / name, "best_raw", clean=clean, preprocess=name, name=name)
+    make_workdir(path / "runs" / "other", "best_raw", name="other", **{"train.num_steps": 7})
+    tested = {
+        name: {
+            "folder": f"elsewhere/runs/{name}",
+            "seeds": [0, 1],
+            "num_steps": 900,
+            "preprocess": name,
+            "sha256": "",
+            "clean": [0.5, 0.5],
+            "accuracy": {"fog": [[0.3, 0.5]], "snow": [[0.1, 0.3]]},
+        }
+        for name in ("raw", "average_hash")
+    }
+    (path / "tested").mkdir()
+    (path / "tested" / "config.json").write_text(json.dumps({"job": "robustness"}))
+    (path / "tested" / "results.json").write_text(
+        json.dumps(
+            {
+                "test_size": 100,
+                "severities": [3],
+                "distortions": ["fog", "snow"],
+                "networks": tested,
+            }
+        )
+    )
+    return [*(path / "runs" / name for name in (*accuracies, "other")), path / "tested"]
+
+
+def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
+    text = report.write(tmp_path / "out", make_rivals(tmp_path))
+    made = (tmp_path / "out" / "report.md").read_text()
+    section = made[made.index("## What the network is fed") :].split("\n## ")[0]
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.startswith("|")
+    ]
+    under = "mean over all 2 distortions, severities 3"
+    assert cells[0] == ["fed with", "bits per pixel", "seeds", "clean", "contrast_200", under]
+    # In the order of their bits, each with the accuracy of its own robustness test.
+    assert [row[:2] for row in cells[2:5]] == [
+        ["gray_average_hash", "1"],
+        ["average_hash", "3"],
+        ["raw", "24"],
+    ]
+    assert [row[3].split(" [")[0] for row in cells[2:5]] == ["51.0 %", "62.0 %", "85.0 %"]
+    assert [row[5].split(" [")[0] for row in cells[2:5]] == ["-", "30.0 %", "30.0 %"]
+    by_title = dict(
+        zip(
+            [line[4:] for line in section.splitlines() if line.startswith("### ")],
+            section.split("### ")[1:],
+            strict=True,
+        )
+    )
+    assert list(by_title) == [
+        "Minus average_hash, clean",
+        "Minus average_hash, contrast 200",
+        f"Minus average_hash, {under}",
+    ]
+    assert "| raw               | +23.0 [" in by_title["Minus average_hash, clean"]
+    assert (tmp_path / "out" / "figures" / "rivals.png").read_bytes().startswith(b"\x89PNG")
+    # The others are compared as ever, the group is not repeated there.
+    fig_6_1 = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
+    assert "other" in fig_6_1
+    assert "gray_average_hash" not in fig_6_1
+    assert "# What the network is fed, by bits" in text

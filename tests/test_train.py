@@ -258,7 +258,11 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
     [
         ("preprocess", "sharpen", "unknown preprocess 'sharpen'; choose one of raw, average_hash"),
         ("loss", "mse", "unknown loss 'mse'; choose one of softmax_cross_entropy"),
-        ("optimizer.name", "adamm", "unknown optimizer.name 'adamm'; choose one of adam, sgd"),
+        (
+            "optimizer.name",
+            "adamm",
+            "unknown optimizer.name 'adamm'; choose one of adam, adamw, sgd",
+        ),
         ("model.activation", "swish", "unknown model.activation 'swish'; choose one of relu, elu"),
         ("model.kernel_init", "zeros", "unknown model.kernel_init 'zeros'; choose one of "),
         ("model.batch_norm", "last", "unknown model.batch_norm 'last'; choose one of none, first"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from phash_jax import tables
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
-from phash_jax.report import fig_5_5, fig_6_1, page, plots, robustness, studies
+from phash_jax.report import fig_5_5, fig_6_1, page, plots, rivals, robustness, studies
 from phash_jax.report.collect import Run, collect
 from phash_jax.report.formats import percent, percent_with_interval, points
 from phash_jax.report.verdicts import judge, roles
@@ -25,13 +25,15 @@ def summary(workdirs: Sequence[Path]) -> str:
     """The tables of some workdirs for a terminal, and a line for every run without a result."""
     runs = collect(workdirs)
     sweeps = fig_5_5.sweeps(runs)
-    rest = [run for run in runs if run.result and not run.row]
+    apart = _apart(runs)
+    rest = [run for run in runs if run.result and not run.row and run.folder not in apart]
     parts = [
         f"# Fig 5.5: {_name_of_sweep(*key)}\n\n{fig_5_5.table(rows)}"
         for key, rows in sweeps.items()
     ]
     if rest:
         parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.table(rest))
+    parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
     if parts:
         parts.append(_INTERVALS + "\n")
@@ -65,6 +67,7 @@ def write(
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
         _comparison(runs, figures),
         _sweeps(runs, figures),
+        *rivals.sections(runs, workdirs, figures),
         _pictures(runs, figures),
         *studies.sections(workdirs, figures),
         _provenance(runs),
@@ -73,6 +76,11 @@ def write(
     (output / f"{name}.md").write_text(text)
     (output / f"{name}.html").write_text(page.render(text, folder=output))
     return summary(workdirs)
+
+
+def _apart(runs: Sequence[Run]) -> list[Path]:
+    """Folders of the runs that have a section of their own, by what they are fed."""
+    return [run.folder for group in rivals.groups(runs) for run in group]
 
 
 def _problems(runs: Sequence[Run]) -> list[str]:
@@ -102,7 +110,12 @@ _DATA = {"cifar10": "CIFAR-10", "synthetic": "drawn ones", "file": "the user's o
 
 def _comparison(runs: Sequence[Run], figures: Path) -> str:
     """Fig 5.1 to 5.4, 5.6 to 5.9 and 6.1."""
-    shown = [run for run in runs if not run.row and (run.result or run.records)]
+    apart = _apart(runs)
+    shown = [
+        run
+        for run in runs
+        if not run.row and run.folder not in apart and (run.result or run.records)
+    ]
     finished = [run for run in shown if run.result]
     if not shown:
         return ""

@@ -248,7 +248,7 @@ def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
 def summaries(workdirs: Sequence[Path]) -> list[str]:
     """The tables of every finished workdir of the job robustness, for a terminal."""
     found = []
-    for result in _finished(workdirs, "robustness"):
+    for result in finished_results(workdirs, "robustness"):
         found += ["# Robustness of networks\n\n" + means_table(result), _by_distortion(result)]
     return found
 
@@ -256,12 +256,13 @@ def summaries(workdirs: Sequence[Path]) -> list[str]:
 def hash_summaries(workdirs: Sequence[Path]) -> list[str]:
     """The tables of every finished workdir of the job hash_robustness, for a terminal."""
     found = []
-    for result in _finished(workdirs, "hash_robustness"):
+    for result in finished_results(workdirs, "hash_robustness"):
         found += [f"# {title}\n\n{table}" for title, table in _hash_tables(result)]
     return found
 
 
-def _finished(workdirs: Sequence[Path], job: str) -> list[dict[str, Any]]:
+def finished_results(workdirs: Sequence[Path], job: str) -> list[dict[str, Any]]:
+    """The results of those workdirs of a job that have any; ValueError if damaged."""
     folders = folders_of_job(workdirs, job)
     return [read_result(folder) for folder in folders if (folder / "results.json").exists()]
 

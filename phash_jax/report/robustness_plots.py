@@ -12,8 +12,10 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     """Accuracy by distortion and severity, a panel per run, seeds averaged."""
     chosen, severities = result["distortions"], result["severities"]
     count = len(result["networks"])
-    figure = new_figure(2.2 + 2.6 * count, 0.9 + 0.27 * (len(chosen) + 1))
-    grid = figure.subplots(1, count, sharey=True, squeeze=False)
+    columns = min(count, 4)
+    lines = -(-count // columns)
+    figure = new_figure(2.2 + 2.6 * columns, lines * (0.9 + 0.27 * (len(chosen) + 1)))
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
     maps = {
         name: 100
         * np.array(
@@ -26,7 +28,9 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     }
     low = min(shown.min() for shown in maps.values())
     high = max(shown.max() for shown in maps.values())
-    for panel, (name, shown) in zip(grid.flat, maps.items(), strict=True):
+    for panel in grid.flat[count:]:
+        panel.set_visible(False)
+    for panel, (name, shown) in zip(grid.flat, maps.items(), strict=False):
         panel.imshow(shown, cmap="cividis", vmin=low, vmax=high, aspect="auto")
         for row, column in np.ndindex(*shown.shape):
             value = shown[row, column]

@@ -1,0 +1,166 @@
+"""Runs that differ in nothing but what the network is fed, by bits per pixel."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phash_jax import tables
+from phash_jax.comparison import holm, mean_and_interval, paired_difference
+from phash_jax.preprocess import BITS_PER_PIXEL
+from phash_jax.report.collect import Run
+from phash_jax.report.fig_5_5 import conclusion
+from phash_jax.report.formats import percent_with_interval, points
+from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+from phash_jax.report.robustness import averaged_over, finished_results, per_seed
+
+BASE = "average_hash"
+_FREE_FIELDS = ("preprocess", "name", "published", "runs", "only", "data.dir")
+_FEWEST = 3
+# Published numbers are of another recipe.
+_TEST_SETS = ("clean", "contrast_200")
+
+
+def groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Finished runs whose configs are equal but for preprocessing, by bits; three or more of them.
+
+    Of runs with the same preprocessing the first is taken.
+    """
+    found: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        if run.result and not run.row and run.config.get("preprocess") in BITS_PER_PIXEL:
+            fields = {k: v for k, v in run.config.items() if k not in _FREE_FIELDS}
+            alike = found.setdefault(repr(sorted(fields.items())), {})
+            alike.setdefault(run.config["preprocess"], run)
+    return [
+        [alike[name] for name in BITS_PER_PIXEL if name in alike]
+        for alike in found.values()
+        if len(alike) >= _FEWEST
+    ]
+
+
+def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | None:
+    """What a job robustness averaged over and its mean accuracy of each seed of a run."""
+    for result in finished_results(workdirs, "robustness"):
+        over, chosen = averaged_over(result)
+        for networks in result["networks"].values():
+            same = Path(networks["folder"]).parts[-2:] == run.folder.parts[-2:]
+            if same and networks["seeds"] == run.result["seeds"]:
+                levels = ", ".join(map(str, result["severities"]))
+                return f"mean over {over}, severities {levels}", per_seed(networks, chosen)
+    return None
+
+
+def _accuracies(run: Run, workdirs: Sequence[Path]) -> dict[str, list[float]]:
+    """Accuracy of each seed by what was tested."""
+    tested = run.result["test_accuracy"]
+    found = {name: tested[name] for name in _TEST_SETS if name in tested}
+    under = distorted(run, workdirs)
+    return found | ({under[0]: under[1]} if under else {})
+
+
+def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> list[str]:
+    """A section for each group: a plot by bits, accuracies, and differences from the hash image."""
+    texts = []
+    for place, group in enumerate(groups(runs)):
+        by_run = {run.config["preprocess"]: _accuracies(run, workdirs) for run in group}
+        file = f"rivals{'' if place == 0 else f'_{place + 1}'}.png"
+        _plot(by_run, figures / file)
+        first = group[0]
+        texts.append(
+            "## What the network is fed, by bits\n\n"
+            f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
+            f"seeds {', '.join(map(str, first.result['seeds']))}.\n\n"
+            f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
+            f"{table(by_run)}\n{_differences(group, by_run)}"
+        )
+    return texts
+
+
+def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:
+    """The table of accuracies of each group, for a terminal."""
+    return [
+        "# What the network is fed, by bits\n\n"
+        + table({run.config["preprocess"]: _accuracies(run, workdirs) for run in group})
+        for group in groups(runs)
+    ]
+
+
+def table(by_run: dict[str, dict[str, list[float]]]) -> str:
+    """Accuracies of every way of preprocessing, as Markdown."""
+    tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
+    cells = [("fed with", "bits per pixel", "seeds", *tested)]
+    for preprocess, accuracies in by_run.items():
+        cells.append(
+            (
+                preprocess,
+                f"{BITS_PER_PIXEL[preprocess]:g}",
+                len(accuracies["clean"]) if "clean" in accuracies else "-",
+                *(
+                    percent_with_interval(mean_and_interval(accuracies[name]))
+                    if name in accuracies
+                    else "-"
+                    for name in tested
+                ),
+            )
+        )
+    return tables.markdown(cells)
+
+
+def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]) -> str:
+    """Each rival minus the study's hash image with the same seeds."""
+    if BASE not in by_run:
+        return ""
+    seeds = {run.config["preprocess"]: run.result["seeds"] for run in group}
+    text = ""
+    for test_set, base in by_run[BASE].items():
+        others = [n for n in by_run if n != BASE and test_set in by_run[n]]
+        found = [
+            paired_difference(
+                by_run[name][test_set], base, our_seeds=seeds[name], base_seeds=seeds[BASE]
+            )
+            for name in others
+        ]
+        adjusted = holm([difference["p"] for difference in found])
+        cells: list[tuple[Any, ...]] = [("fed with", f"minus {BASE}, points", "so it is")]
+        for name, difference, p in zip(others, found, adjusted, strict=True):
+            cells.append((name, points(difference), conclusion(difference, p)))
+        if others:
+            text += f"### Minus {BASE}, {test_set.replace('_', ' ')}\n\n{tables.markdown(cells)}\n"
+    return text + (
+        "Differences within a seed; better and worse where p, Holm-adjusted for a table, is below "
+        "0.05.\n"
+        if text
+        else ""
+    )
+
+
+def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
+    """Accuracy by bits per pixel, a panel for each test set, a dot for each way."""
+    tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
+    figure = new_figure(3.6 * len(tested), 4.2)
+    for panel, test_set in zip(
+        figure.subplots(1, len(tested), squeeze=False, sharey=True).flat, tested, strict=True
+    ):
+        shown = [name for name in by_run if test_set in by_run[name]]
+        for place, name in enumerate(shown):
+            statistic = mean_and_interval(by_run[name][test_set])
+            mean, low_high = 100 * statistic["mean"], statistic["ci95"]
+            error = [[mean - 100 * low_high[0]], [100 * low_high[1] - mean]] if low_high else None
+            panel.errorbar(
+                mean, place, xerr=error, fmt="o", color=COLOURS[0], ms=4, lw=1, capsize=2
+            )
+            panel.plot(
+                100 * np.array(by_run[name][test_set]),
+                [place] * len(by_run[name][test_set]),
+                "|",
+                color="0.4",
+            )
+        labels = [f"{name.replace('_', ' ')}  ({BITS_PER_PIXEL[name]:g})" for name in shown]
+        panel.set_yticks(range(len(shown)), labels, fontsize=8)
+        panel.set_title(test_set.replace("_", " ").replace(", ", ",\n"), fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**GRID)
+    figure.supxlabel("test accuracy, %; in brackets bits per pixel", fontsize=9)
+    save(figure, path)
