@@ -1,6 +1,6 @@
 """The three-layer network on raw images with a modern recipe.
 
-    python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10 \
+python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10 \
         --config.train.num_seeds=5
 """
 
