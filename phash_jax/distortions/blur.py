@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float32, Float64, Int, Int32, Key, UInt8, UInt32
 
+from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import (
     MAX_SEVERITY,
     Severity,
@@ -193,7 +194,7 @@ def glass_blur(
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    bits = jax.random.bits(key, image.shape[:2])
+    bits = jax.random.bits(unrolled(key), image.shape[:2])
     return unless_clean(severity, image, _glass(bits, image, severity))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32, Key, UInt8
 
 from phash_jax.distortions.blur import gaussian_matrices
+from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
 # As shares of 32 pixels: how far pixels move, how smoothly, and how far the three points do.
@@ -45,7 +46,7 @@ def elastic_transform(
         )
     point_key, pixel_key = jax.random.split(key)
     points = jax.random.uniform(point_key, (3, 2), minval=-1, maxval=1)
-    pixels = jax.random.uniform(pixel_key, (2, *image.shape[:2]), minval=-1, maxval=1)
+    pixels = jax.random.uniform(unrolled(pixel_key), (2, *image.shape[:2]), minval=-1, maxval=1)
     return unless_clean(severity, image, _elastic(points, pixels, image, severity))
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt8, UInt32
 
+from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
 _GAUSSIAN = (0.04, 0.06, 0.08, 0.09, 0.10)
@@ -64,7 +65,7 @@ def impulse_noise(
         severity: 0 (the identity) to 5.
     """
     share = at_severity(_IMPULSE, severity)
-    uniform = jax.random.uniform(key, image.shape)
+    uniform = jax.random.uniform(unrolled(key), image.shape)
     hit = jnp.where(uniform < share / 2, jnp.uint8(255), jnp.uint8(0))
     return unless_clean(severity, image, jnp.where(uniform < share, hit, image))
 
@@ -83,7 +84,7 @@ def shot_noise(
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    noisy = _photons(jax.random.bits(key, image.shape), image, severity)
+    noisy = _photons(jax.random.bits(unrolled(key), image.shape), image, severity)
     return unless_clean(severity, image, noisy)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float32, Key, UInt8
 
 from phash_jax.distortions.blur import apply_matrices, zoom_matrix
 from phash_jax.distortions.motion_blur import shift_weights, smear
+from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
 # Mean and deviation of the flakes, from where they count, and how much of the image stays.
@@ -44,7 +45,7 @@ def snow(
         severity: 0 (the identity) to 5.
     """
     flake_key, angle_key = jax.random.split(key)
-    flakes = jax.random.normal(flake_key, image.shape[:2])
+    flakes = jax.random.normal(unrolled(flake_key), image.shape[:2])
     angle = jax.random.uniform(angle_key, (), minval=-135, maxval=-45)
     return unless_clean(severity, image, _snow(flakes, angle, image, severity))
 
@@ -139,7 +140,7 @@ def _fog(
 def _plasma_draws(key, shape: tuple[int, ...], number: int) -> list[Float32[Array, " draws"]]:
     size = 1 << max(1, (max(shape[:2]) - 1).bit_length())
     keys = jax.random.split(key, number) if number > 1 else [key]
-    return [jax.random.uniform(k, (size * size - 1,), minval=-1, maxval=1) for k in keys]
+    return [jax.random.uniform(unrolled(k), (size * size - 1,), minval=-1, maxval=1) for k in keys]
 
 
 def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[Array, "size size"]:
