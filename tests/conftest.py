@@ -1,12 +1,21 @@
 """Eight virtual CPU devices and a dataset small enough for a network to learn in seconds."""
 
 import importlib
+import os
+import tempfile
 
 import jaxtyping
 import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
+
+# Most of the time goes into compiling, and many tests compile the same: the processes of one test
+# session share what they have compiled. Before JAX is imported, which reads these variables.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _compiled = tempfile.TemporaryDirectory(prefix="phash_jax-tests-", ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 # Shapes and types in annotations are checked in every call that the tests make.
 with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):

@@ -5,8 +5,20 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from phash_jax.compilation import shared_programs
+
+
+@pytest.fixture(autouse=True)
+def no_folder():
+    """As for a user who has named no folder; the tests themselves have one."""
+    folder = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", folder)
+    reset_cache()
 
 
 @pytest.fixture
