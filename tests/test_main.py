@@ -61,10 +61,13 @@ def command(config, workdir, npz, **fields):
     ]
 
 
+def environment(**variables):
+    return {k: v for k, v in os.environ.items() if k != "NPROC"} | variables
+
+
 def run(*args, **fields):
-    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
     return subprocess.run(
-        command(*args, **fields), cwd=ROOT, capture_output=True, text=True, env=environment
+        command(*args, **fields), cwd=ROOT, capture_output=True, text=True, env=environment()
     )
 
 
@@ -160,7 +163,7 @@ def test_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={k: v for k, v in os.environ.items() if k != "NPROC"},
+        env=environment(),
     )
     deadline = time.monotonic() + 240
     # A step that is no multiple of checkpoint_every, so that logged work is lost and done again.
@@ -206,17 +209,19 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path):
         "train.num_steps": 4,
         "train.log_every": 2,
         "train.checkpoint_every": 2,
+        "train.cpu_devices": 1,
     }
     # What a row of the sweep changes wins over these.
     only_here = {"model.conv_layers": 3, "model.kernel_size": 5}
     arguments = command("ablations", tmp_path, "", **{**fields, **only_here})
-    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
+    # 13 programs that run for four steps each: compiling them well would take most of the time.
+    unoptimized = environment(JAX_DISABLE_MOST_OPTIMIZATIONS="1")
     process = subprocess.Popen(
         arguments,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=environment,
+        env=unoptimized,
     )
     deadline = time.monotonic() + 240
     while len(list(tmp_path.glob("*/results.json"))) < 2:
@@ -233,7 +238,7 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path):
         for path in folder.rglob("*")
         if path.is_file()
     }
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=environment)
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=unoptimized)
     assert done.returncode == 0, done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in before}
     runs = results.read(tmp_path)
