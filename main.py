@@ -24,12 +24,12 @@ from phash_jax.choices import choose, names
 from phash_jax.compilation import shared_programs
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
-from phash_jax.evaluate import evaluate
+from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
-from phash_jax.placement import use_cpu_cores
+from phash_jax.placement import Placement, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.runs import named_runs
-from phash_jax.train import TrainingDivergedError, train
+from phash_jax.train import Test, TrainingDivergedError, train
 from phash_jax.workdir import WorkdirError, claim
 
 config_flags.DEFINE_config_file(
@@ -51,8 +51,17 @@ def run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) 
     plot_examples(
         dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
     )
+
+    def make_test(placement: Placement) -> Test:
+        logits_of = make_evaluate(config, dataset, placement)
+        return lambda state: accuracies(logits_of(state), dataset.test.labels)
+
     state, placement, records = train(
-        config, dataset.train, num_classes=len(dataset.class_names), workdir=workdir
+        config,
+        dataset.train,
+        num_classes=len(dataset.class_names),
+        workdir=workdir,
+        make_test=make_test,
     )
     logits = evaluate(config, state, dataset, placement)
     if "clean" in logits:

@@ -118,6 +118,9 @@ def get_config() -> ConfigDict:
     # Steps between two log lines, and between two checkpoints (a multiple of log_every).
     train.log_every = 100
     train.checkpoint_every = 1_000
+    # Steps between two tests of the networks as they are, on test_sets; a multiple of log_every. 0:
+    # only at the end. Costs time and changes nothing in the training.
+    train.test_every = 0
     # Newest checkpoints kept; the one with the lowest loss is kept besides.
     train.keep_checkpoints = 2
     # scan (the steps between two logs are one program), dispatch (one by one) or auto.

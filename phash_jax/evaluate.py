@@ -1,13 +1,13 @@
 """Logits of trained networks on a test set, clean or distorted."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import ml_collections
 import numpy as np
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float, PyTree, UInt8
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset, Split
@@ -94,35 +94,57 @@ def predict_split(
     return np.concatenate(predicted, 1)
 
 
-def evaluate(
-    config: ml_collections.ConfigDict, state, dataset: Dataset, placement: Placement
-) -> dict[str, np.ndarray]:
-    """Tests trained networks on the test sets of a config.
+def make_evaluate(
+    config: ml_collections.ConfigDict, dataset: Dataset, placement: Placement
+) -> Callable:
+    """Returns a function from a stacked TrainState to its logits on the test sets of a config.
+
+    Its programs are compiled when it is first called.
 
     Args:
-        config: the whole config the networks were trained with.
-        state: TrainState stacked over seeds.
+        config: the whole config the networks are trained with.
         dataset: its test split is used.
-        placement: the layout the networks were trained with.
+        placement: the layout the networks are trained with.
 
     Returns:
-        For each of ``config.test_sets`` the logits, float32 ``[seeds, N, outputs]``.
+        ``(state) -> logits``: for each of ``config.test_sets`` float32 ``[seeds, N, outputs]``.
 
     Raises:
         ValueError: an unknown test set.
     """
     model = make_model(config.model, num_classes=len(dataset.class_names), chunked_gradient=False)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
-    logits = {}
-    for name in names(config.test_sets):
-        predict_group = make_predict(
+    predict_groups = {
+        name: make_predict(
             model,
             preprocess,
             choose(TEST_SETS, name, "test_sets"),
             placement,
             test_flip=config.test_flip,
         )
-        logits[name] = predict_split(
-            predict_group, state, dataset.test, placement, batch_size=config.test_batch_size
-        )
-    return logits
+        for name in names(config.test_sets)
+    }
+
+    def evaluate(state) -> dict[str, np.ndarray]:
+        return {
+            name: predict_split(
+                predict_group, state, dataset.test, placement, batch_size=config.test_batch_size
+            )
+            for name, predict_group in predict_groups.items()
+        }
+
+    return evaluate
+
+
+def evaluate(
+    config: ml_collections.ConfigDict, state, dataset: Dataset, placement: Placement
+) -> dict[str, np.ndarray]:
+    """Tests trained networks once: ``make_evaluate(config, dataset, placement)(state)``."""
+    return make_evaluate(config, dataset, placement)(state)
+
+
+def accuracies(
+    logits: Mapping[str, Float[np.ndarray, "seeds n outputs"]], labels: Int[np.ndarray, " n"]
+) -> dict[str, list[float]]:
+    """For each test set the share of images that each seed's network is right about, 0 to 1."""
+    return {name: (of.argmax(-1) == labels).mean(1).tolist() for name, of in logits.items()}

@@ -77,10 +77,15 @@ class MetricsLog:
         )
 
     def write(self, record: dict[str, Any], seeds: list[int]) -> None:
-        """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed."""
+        """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed.
+
+        ``test_accuracy``, where there is one, is a dict of such lists.
+        """
         self.records.append(record)
         append_record(self._file, record)
-        for name, values in record.items():
+        tested = record.get("test_accuracy", {})
+        scalars = record | {f"test_accuracy/{name}": values for name, values in tested.items()}
+        for name, values in scalars.items():
             if isinstance(values, list):
                 for seed, value in zip(seeds, values, strict=True):
                     self._events.add_scalar(f"{name}/seed_{seed}", value, record["step"])

@@ -42,6 +42,10 @@ from phash_jax.preprocess import PREPROCESS, Preprocess
 _INIT_KEY, _BATCH_KEY, _AUGMENT_KEY, _DROPOUT_KEY = range(4)
 
 
+# From the state of all seeds to their accuracies on each test set.
+Test = Callable[["TrainState"], dict[str, list[float]]]
+
+
 class TrainingDivergedError(RuntimeError):
     """The loss or a gradient stopped being finite."""
 
@@ -213,6 +217,7 @@ def train(
     num_classes: int,
     workdir: Path,
     devices: Sequence[jax.Device] | None = None,
+    make_test: Callable[[Placement], Test] | None = None,
 ) -> tuple[TrainState, Placement, list[dict[str, Any]]]:
     """Trains ``config.train.num_seeds`` networks; resumes from the newest good checkpoint.
 
@@ -222,6 +227,8 @@ def train(
         num_classes: number of classes of the dataset.
         workdir: gets ``metrics.jsonl``, ``tensorboard/`` and ``checkpoints/``.
         devices: devices to train on, by default all.
+        make_test: from the layout to what ``train.test_every`` asks for: a function from a state
+            to accuracies by test set, one per seed, which join the records.
 
     Returns:
         The final state stacked over seeds, its placement, and all records of metrics.jsonl.
@@ -238,6 +245,11 @@ def train(
     if cfg.checkpoint_every % cfg.log_every:
         raise ValueError(
             f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "
+            f"train.log_every ({cfg.log_every})"
+        )
+    if cfg.test_every < 0 or cfg.test_every % cfg.log_every:
+        raise ValueError(
+            f"train.test_every ({cfg.test_every}) must be 0 or a multiple of "
             f"train.log_every ({cfg.log_every})"
         )
     seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
@@ -265,6 +277,7 @@ def train(
     interval = make_train_interval(train_step, placement)
     init = make_init(model, optimizer, preprocess, image_shape=split.images.shape[1:])
     state = jax.device_put(init(jnp.array(seeds, jnp.int32)), placement.sharding(SEED))
+    test = make_test(placement) if make_test is not None and cfg.test_every else None
     images, labels = jax.device_put((split.images, split.labels), placement.sharding())
 
     with checkpoint.open_checkpoints(
@@ -303,11 +316,16 @@ def train(
                     "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
                     "grad_norm": metrics["grad_norm"].mean(1).tolist(),
                 }
-                log.write(record, seeds)
-                bar.write(
+                line = (
                     f"{config.name}: step {step}, training accuracy "
                     f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
                 )
+                if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
+                    record["test_accuracy"] = test(join_groups(groups, placement))
+                    for name, values in record["test_accuracy"].items():
+                        line += f", {name} {100 * np.mean(values):.1f} %"
+                log.write(record, seeds)
+                bar.write(line)
                 if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
                     # A copy: the next step reuses the buffers of ``groups`` while this is written.
                     state = jax.tree.map(jnp.copy, join_groups(groups, placement))

@@ -8,11 +8,12 @@ import ml_collections
 
 from phash_jax.metrics import write_json
 
-# Where the data lies, which of the runs to train, and what is listed of a finished catalog do not
-# change what a run is.
+# Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
+# listed of a finished catalog do not change what a run is.
 _FREE_FIELDS = (
     "only",
     "data.dir",
+    "train.test_every",
     "pictures.near_hash",
     "pictures.near_radius",
     "pictures.near_max_pairs",

@@ -8,6 +8,7 @@ import pytest
 from conftest import load_config, make_workdir
 
 from phash_jax import hash_study, results, study_arrays
+from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.published import FIG_5_5
 from phash_jax.report import page, report
 from phash_jax.report.collect import collect
@@ -314,3 +315,27 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     assert "other" in fig_6_1
     assert "gray_average_hash" not in fig_6_1
     assert "# What the network is fed, by bits" in text
+
+
+def test_images_seen_until_a_mark_is_reached(tmp_path):
+    make_workdir(tmp_path / "tested", "best_phash", **{"train.batch_size": 50})
+    make_workdir(tmp_path / "untested", "best_raw")
+    path = tmp_path / "tested" / "metrics.jsonl"
+    records = read_metrics(path)
+    by_step = {200: [0.5, 0.682], 400: [0.69, 0.67], 600: [0.74, 0.80]}
+    for record in records:
+        if record["step"] in by_step:
+            record["test_accuracy"] = {"clean": by_step[record["step"]]}
+    rewrite_records(path, records)
+    report.write(tmp_path / "out", [tmp_path / "tested", tmp_path / "untested"])
+    made = (tmp_path / "out" / "report.md").read_text()
+    section = made[made.index("## Test accuracy by images seen") :].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.startswith("|")
+    ]
+    assert rows[0][3:] == ["to 68.2 %", "to 75.0 %"]
+    assert rows[2:] == [["best_phash", "30,000", "10,000", "20,000, 10,000", "never, 30,000"]]
+    assert "reached after 640,000" in section
+    assert (tmp_path / "out" / "figures" / "learning.png").read_bytes().startswith(b"\x89PNG")

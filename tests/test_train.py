@@ -10,7 +10,7 @@ import pytest
 from conftest import load_config
 
 from phash_jax import checkpoint
-from phash_jax.evaluate import evaluate
+from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.train import TrainingDivergedError, train
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
@@ -23,7 +23,7 @@ def gentle(config):
     return config
 
 
-def run(config, dataset, workdir, num_devices=1):
+def run(config, dataset, workdir, num_devices=1, **options):
     workdir.mkdir(exist_ok=True)
     return train(
         config,
@@ -31,6 +31,7 @@ def run(config, dataset, workdir, num_devices=1):
         num_classes=2,
         workdir=workdir,
         devices=jax.devices()[:num_devices],
+        **options,
     )
 
 
@@ -126,6 +127,32 @@ def test_the_modern_recipe_resumes_and_does_not_depend_on_the_layout(dataset, tm
     # It is the average that is tested.
     plain = whole[0].replace(opt_state=())
     assert np.abs(evaluate(config, plain, dataset, whole[1])["clean"] - once).max() > 1e-3
+
+
+def test_networks_are_tested_on_the_way_and_train_as_they_would_without(gentle, dataset, tmp_path):
+    config = gentle
+    config.train.num_seeds = 2
+    config.train.num_steps = 15
+    config.train.checkpoint_every = 5
+    plain = run(config, dataset, tmp_path / "plain")
+    config.train.test_every = 10
+
+    def make_test(placement):
+        logits_of = make_evaluate(config, dataset, placement)
+        return lambda state: accuracies(logits_of(state), dataset.test.labels)
+
+    state, placement, records = run(config, dataset, tmp_path / "tested", make_test=make_test)
+    assert bytes_of(state) == bytes_of(plain[0])
+    assert [r["step"] for r in records if "test_accuracy" in r] == [10, 15]
+    assert records[-1]["test_accuracy"] == accuracies(
+        evaluate(config, state, dataset, placement), dataset.test.labels
+    )
+    ours, theirs = records[1]["test_accuracy"], records[-1]["test_accuracy"]
+    assert ours.keys() == theirs.keys() == {"clean", "contrast_200"}
+    assert len(ours["clean"]) == 2
+    assert ours != theirs
+    (events,) = (tmp_path / "tested" / "tensorboard").iterdir()
+    assert b"test_accuracy/contrast_200/seed_1" in events.read_bytes()
 
 
 def test_dropout_is_for_training_only_and_the_same_in_the_same_step(config, dataset, tmp_path):
@@ -274,6 +301,7 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
         ("train.max_shift", 16, "train.max_shift is 16 pixels, images are 16x16"),
         ("train.loop", "while", "unknown train.loop 'while'; choose one of auto, scan, dispatch"),
         ("train.checkpoint_every", 7, r"checkpoint_every \(7\) must be a multiple of"),
+        ("train.test_every", 7, r"train.test_every \(7\) must be 0 or a multiple of"),
         ("train.num_seeds", 0, "train.num_seeds must be 1 or more, got 0"),
         ("train.batch_size", 0, "train.batch_size must be 1 or more, got 0"),
         ("train.num_steps", 0, "train.num_steps must be 1 or more, got 0"),

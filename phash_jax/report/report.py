@@ -10,7 +10,7 @@ from pathlib import Path
 
 from phash_jax import tables
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
-from phash_jax.report import fig_5_5, fig_6_1, page, plots, rivals, robustness, studies
+from phash_jax.report import fig_5_5, fig_6_1, learning, page, plots, rivals, robustness, studies
 from phash_jax.report.collect import Run, collect
 from phash_jax.report.formats import percent, percent_with_interval, points
 from phash_jax.report.verdicts import judge, roles
@@ -68,6 +68,7 @@ def write(
         _comparison(runs, figures),
         _sweeps(runs, figures),
         *rivals.sections(runs, workdirs, figures),
+        learning.section(runs, figures),
         _pictures(runs, figures),
         *studies.sections(workdirs, figures),
         _provenance(runs),

@@ -16,7 +16,7 @@ from phash_jax.report.plots import COLOURS, GRID, new_figure, save
 from phash_jax.report.robustness import averaged_over, finished_results, per_seed
 
 BASE = "average_hash"
-_FREE_FIELDS = ("preprocess", "name", "published", "runs", "only", "data.dir")
+_FREE_FIELDS = ("preprocess", "name", "published", "runs", "only", "data.dir", "train.test_every")
 _FEWEST = 3
 # Published numbers are of another recipe.
 _TEST_SETS = ("clean", "contrast_200")

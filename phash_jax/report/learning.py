@@ -1,0 +1,96 @@
+"""Test accuracy while the networks train, and the images they had seen when it reached a mark."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phash_jax import tables
+from phash_jax.published import PUBLISHED
+from phash_jax.report.collect import Run
+from phash_jax.report.formats import percent
+from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+
+_TEST_SET = "clean"
+_STUDY = PUBLISHED["phash"]
+_STUDYS_BATCH = 64
+# The study's hashed network, and a round number above it.
+_MARKS = (_STUDY["test_accuracy"][_TEST_SET], 0.75)
+
+
+def tests_of(run: Run) -> list[tuple[int, list[float]]]:
+    """Images seen by each network and the accuracy of each seed then, for every test of a run."""
+    batch = run.config.get("train.batch_size", 0)
+    return [
+        (record["step"] * batch, record["test_accuracy"][_TEST_SET])
+        for record in run.records
+        if _TEST_SET in record.get("test_accuracy", {})
+    ]
+
+
+def images_to(tests: Sequence[tuple[int, list[float]]], mark: float) -> list[int | None]:
+    """For each seed the images seen at the first test that reaches ``mark``, or None."""
+    return [
+        next((images for images, accuracies in tests if accuracies[seed] >= mark), None)
+        for seed in range(len(tests[0][1]))
+    ]
+
+
+def section(runs: Sequence[Run], figures: Path) -> str:
+    """A plot of all runs that were tested while they trained, and a table; or nothing."""
+    tested = [(run, tests) for run in runs if (tests := tests_of(run))]
+    if not tested:
+        return ""
+    _plot(tested, figures / "learning.png")
+    return (
+        "## Test accuracy by images seen\n\n"
+        "![Test accuracy, clean, of the networks while they train: mean over seeds, band from "
+        "lowest to highest seed](figures/learning.png)\n\n"
+        f"{table(tested)}\n"
+        f"Images seen, those of augmentation counted each time, at the first test that reaches the "
+        f"mark; one number per seed. {percent(_MARKS[0])} is what the study reached after "
+        f"{_STUDY['num_steps'] * _STUDYS_BATCH:,}. A learning rate that falls to 0 is made for the "
+        "whole run: a shorter one may reach a mark sooner.\n"
+    )
+
+
+def table(tested: Sequence[tuple[Run, Sequence[tuple[int, list[float]]]]]) -> str:
+    """Images seen to each mark, a row per run, as Markdown."""
+    cells: list[tuple[Any, ...]] = [
+        ("run", "images in all", "images between tests", *(f"to {percent(m)}" for m in _MARKS))
+    ]
+    for run, tests in tested:
+        seen = [images for images, _ in tests]
+        cells.append(
+            (
+                run.label,
+                f"{seen[-1]:,}",
+                f"{seen[0]:,}",
+                *(
+                    ", ".join("never" if n is None else f"{n:,}" for n in images_to(tests, mark))
+                    for mark in _MARKS
+                ),
+            )
+        )
+    return tables.markdown(cells)
+
+
+def _plot(tested: Sequence[tuple[Run, Sequence[tuple[int, list[float]]]]], path: Path) -> None:
+    figure = new_figure(8, 4)
+    panel = figure.subplots()
+    for place, (run, tests) in enumerate(tested):
+        thousands = np.array([images for images, _ in tests]) / 1000
+        accuracies = 100 * np.array([accuracies for _, accuracies in tests])
+        colour = COLOURS[place % len(COLOURS)]
+        panel.plot(thousands, accuracies.mean(1), ".-", color=colour, label=run.label, lw=1.4)
+        panel.fill_between(
+            thousands, accuracies.min(1), accuracies.max(1), color=colour, alpha=0.2, lw=0
+        )
+    for mark in _MARKS:
+        panel.axhline(100 * mark, color="0.5", lw=0.8, ls="--")
+    panel.set(xlabel="images seen, thousands", ylabel="test accuracy, %")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(**GRID)
+    panel.legend(frameon=False)
+    save(figure, path)
