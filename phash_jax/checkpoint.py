@@ -10,10 +10,12 @@ import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
+from phash_jax.errors import UserError
+
 _policies = ocp.training.preservation_policies
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """A checkpoint folder holds checkpoints, none of which can be read."""
 
 

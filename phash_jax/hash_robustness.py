@@ -96,7 +96,14 @@ def separation(
     }
 
 
-def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """The job: ``evaluate_hashes``, and a report of it; returns the report's summary."""
+    use_cpu_cores(config.train.cpu_devices)
+    evaluate_hashes(config, workdir)
+    return report.write(workdir, [workdir])
+
+
+def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Measures every hash of ``config.hash.names`` on the test images; writes ``results.json``.
 
     Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the

@@ -24,7 +24,8 @@ from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
 from phash_jax.examples import plot_distortions
 from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
 from phash_jax.networks import Networks, restore_all
-from phash_jax.placement import BATCH
+from phash_jax.placement import BATCH, use_cpu_cores
+from phash_jax.report import report
 from phash_jax.workdir import WorkdirError, claim
 
 CLEAN = "clean"
@@ -141,7 +142,14 @@ def make_count_correct(
     )
 
 
-def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """The job: ``evaluate_networks``, and a report of it; returns the report's summary."""
+    use_cpu_cores(config.train.cpu_devices)
+    evaluate_networks(config, workdir)
+    return report.write(workdir, [workdir])
+
+
+def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Tests the networks of ``config.robustness.networks``; writes ``results.json`` and a CSV.
 
     Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the

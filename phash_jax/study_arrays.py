@@ -49,7 +49,7 @@ def _in_chunks(of_one: Callable, images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(chunk) for chunk in chunks])
 
 
-def write(config: ml_collections.ConfigDict, workdir: Path) -> str:
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Saves the arrays of a config's dataset as ``arrays.npz``; returns their names and shapes."""
     claim(workdir, config)
     provenance.record(workdir)

@@ -24,6 +24,7 @@ from phash_jax import checkpoint
 from phash_jax.augment import Augment, augment_names, make_augment, take_share
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Split
+from phash_jax.errors import UserError
 from phash_jax.losses import Loss, make_loss
 from phash_jax.metrics import MetricsLog
 from phash_jax.model import ConvNet, make_model
@@ -38,6 +39,7 @@ from phash_jax.placement import (
     split_groups,
 )
 from phash_jax.preprocess import PREPROCESS, Preprocess
+from phash_jax.stopping import StopRequestedError, stop_where_checked
 
 _INIT_KEY, _BATCH_KEY, _AUGMENT_KEY, _DROPOUT_KEY = range(4)
 
@@ -46,7 +48,7 @@ _INIT_KEY, _BATCH_KEY, _AUGMENT_KEY, _DROPOUT_KEY = range(4)
 Test = Callable[["TrainState"], dict[str, list[float]]]
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(UserError):
     """The loss or a gradient stopped being finite."""
 
 
@@ -237,6 +239,7 @@ def train(
         ValueError: a field of the config is unknown or out of range.
         TrainingDivergedError: a loss or gradient is not finite; names step and seed.
         CheckpointError: there are checkpoints, and all are damaged.
+        StopRequestedError: a signal came; what was trained up to the last log line is saved.
     """
     cfg = config.train
     for field in ("num_steps", "num_seeds", "batch_size", "log_every", "keep_checkpoints"):
@@ -289,8 +292,10 @@ def train(
         restored = checkpoint.restore_newest(checkpoints, abstract)
         state = state if restored is None else restored
         step = int(state.step[0])
+        saved = step
         groups = split_groups(state, placement)
         with (
+            stop_where_checked() as stop_if_asked,
             MetricsLog(workdir, step=step) as log,
             tqdm(
                 total=cfg.num_steps * cfg.num_seeds,
@@ -300,14 +305,27 @@ def train(
                 dynamic_ncols=True,
             ) as bar,
         ):
+
+            def progress(num_steps: int) -> None:
+                bar.update(num_steps)
+                stop_if_asked()
+
             seconds = log.records[-1]["seconds"] if log.records else 0.0
             while step < cfg.num_steps:
                 start = time.monotonic()
                 num_steps = min(cfg.log_every, cfg.num_steps - step)
-                groups, metrics = interval(groups, images, labels, num_steps, bar.update)
+                try:
+                    groups, metrics = interval(groups, images, labels, num_steps, progress)
+                except StopRequestedError:
+                    if step > saved:
+                        loss = float(np.mean(log.records[-1]["loss"]))
+                        checkpoint.save(checkpoints, step, state, loss=loss)
+                    raise
                 _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
                 step += num_steps
                 seconds += time.monotonic() - start
+                # A copy: the next steps reuse the buffers of ``groups``.
+                state = jax.tree.map(jnp.copy, join_groups(groups, placement))
                 record = {
                     "step": step,
                     "seconds": round(seconds, 3),
@@ -321,15 +339,14 @@ def train(
                     f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
                 )
                 if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
-                    record["test_accuracy"] = test(join_groups(groups, placement))
+                    record["test_accuracy"] = test(state)
                     for name, values in record["test_accuracy"].items():
                         line += f", {name} {100 * np.mean(values):.1f} %"
                 log.write(record, seeds)
                 bar.write(line)
                 if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
-                    # A copy: the next step reuses the buffers of ``groups`` while this is written.
-                    state = jax.tree.map(jnp.copy, join_groups(groups, placement))
                     checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
+                    saved = step
                     log.histograms(_named_parameters(state), step)
             records = log.records
     return join_groups(groups, placement), placement, records

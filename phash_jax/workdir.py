@@ -1,11 +1,15 @@
 """The folder of a run: claimed for one config, and refused to another."""
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ml_collections
 
+from phash_jax.errors import UserError
 from phash_jax.metrics import write_json
 
 # Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
@@ -21,7 +25,7 @@ _FREE_FIELDS = (
 )
 
 
-class WorkdirError(RuntimeError):
+class WorkdirError(UserError):
     """The folder cannot be used for this config."""
 
 
@@ -34,6 +38,49 @@ def flatten(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = list(value) if isinstance(value, tuple) else value
     return flat
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Makes the folder if needed and keeps it from other processes that lock it too.
+
+    The lock is the system's on the folder itself: nothing is left behind, however the process ends.
+    Where there are no such locks (Windows, some network file systems) nothing is locked.
+
+    Raises:
+        WorkdirError: another process uses the folder, or it cannot be made.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(workdir, error) from error
+    try:
+        import fcntl
+
+        folder = os.open(workdir, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(folder)
+        raise WorkdirError(
+            f"another process is running in --workdir={workdir}: wait until it ends or choose "
+            "another folder"
+        ) from error
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def _cannot_write(workdir: Path, error: OSError) -> WorkdirError:
+    return WorkdirError(
+        f"cannot write to --workdir={workdir} ({error.strerror}): choose another folder"
+    )
 
 
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
@@ -51,9 +98,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
             write_json(path, wanted)
             return
     except OSError as error:
-        raise WorkdirError(
-            f"cannot write to --workdir={workdir} ({error.strerror}): choose another folder"
-        ) from error
+        raise _cannot_write(workdir, error) from error
     try:
         found = flatten(json.loads(path.read_text()))
     except json.JSONDecodeError as error:

@@ -59,7 +59,7 @@ def test_grid_equals_imagehash_on_the_exported_images(config, tmp_path):
     from phash_jax import export_distorted
     from phash_jax.data.load import load_dataset
 
-    hash_robustness.run(config, tmp_path / "hashes")
+    hash_robustness.evaluate_hashes(config, tmp_path / "hashes")
     result = json.loads((tmp_path / "hashes" / "results.json").read_text())
     assert result["num_images"] == 30
     config.job = config.name = "export_distorted"
@@ -77,11 +77,11 @@ def test_grid_equals_imagehash_on_the_exported_images(config, tmp_path):
 
 
 def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
-    hash_robustness.run(config, tmp_path)
+    hash_robustness.evaluate_hashes(config, tmp_path)
     whole = (tmp_path / "results.json").read_text()
     lines = (tmp_path / "grid.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "grid.jsonl").write_text(lines[0] + lines[1][:30])
-    hash_robustness.run(config, tmp_path)
+    hash_robustness.evaluate_hashes(config, tmp_path)
     assert (tmp_path / "results.json").read_text() == whole
     text = report.write(tmp_path, [tmp_path])
     assert "# Bits flipped" in text
@@ -105,4 +105,4 @@ def test_mistakes_are_named(config, tmp_path, field, value, message):
         config.data.test_size = 1
         message = "need two images or more, there are 1"
     with pytest.raises(ValueError, match=message):
-        hash_robustness.run(config, tmp_path / "grid")
+        hash_robustness.evaluate_hashes(config, tmp_path / "grid")

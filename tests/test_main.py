@@ -17,6 +17,7 @@ from conftest import make_split
 from configs.ablations import ROWS
 from phash_jax import checkpoint, provenance, results
 from phash_jax.metrics import read_metrics
+from phash_jax.workdir import locked
 
 ROOT = Path(__file__).parent.parent
 SMALL = {
@@ -152,39 +153,54 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, n
 
 
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
-def test_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
-    fields = {"train.num_steps": 600}
+def test_stopped_and_killed_run_ends_as_the_uninterrupted_one(tmp_path, npz):
+    fields = {"train.num_steps": 500}
     whole = run("original", tmp_path / "whole", npz, **fields)
     assert whole.returncode == 0, whole.stderr
 
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        command("original", killed, npz, **fields),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-    )
-    deadline = time.monotonic() + 240
+
+    def end(number, *, once_logged):
+        """Starts the run, sends a signal when so many lines are logged; returns stderr."""
+        process = subprocess.Popen(
+            command("original", killed, npz, **fields),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        deadline = time.monotonic() + 240
+        while len(read_metrics(killed / "metrics.jsonl")) < once_logged:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate()[1]
+        assert process.returncode == (0 if number == signal.SIGTERM else -number), said
+        assert not (killed / "results.json").exists()
+        return said
+
+    said = end(signal.SIGTERM, once_logged=10)
+    assert "stopped by SIGTERM: the same command goes on from here" in said
+    assert "Traceback" not in said
+    stopped_at = read_metrics(killed / "metrics.jsonl")[-1]["step"]
+    assert 100 <= stopped_at < 400
+    # Not at a multiple of checkpoint_every alone: nothing that was logged is done again.
+    assert final_arrays(killed)[0] == stopped_at
+
     # A step that is no multiple of checkpoint_every, so that logged work is lost and done again.
-    while len(read_metrics(killed / "metrics.jsonl")) < 15:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    records = read_metrics(killed / "metrics.jsonl")
-    assert 150 <= records[-1]["step"] < 600
-    assert not (killed / "results.json").exists()
+    end(signal.SIGKILL, once_logged=stopped_at // 10 + 5)
+    assert stopped_at + 50 <= read_metrics(killed / "metrics.jsonl")[-1]["step"] < 500
 
     resumed = run("original", killed, npz, **fields)
     assert resumed.returncode == 0, resumed.stderr
     # Logged anew: only what follows the last checkpoint, not the beginning.
     assert "step 20," not in resumed.stdout
     step, expected = final_arrays(tmp_path / "whole")
-    assert step == 600
+    assert step == 500
     resumed_step, actual = final_arrays(killed)
-    assert resumed_step == 600
+    assert resumed_step == 500
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
     assert len(jax.tree.leaves(actual)) > 20
@@ -285,6 +301,16 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
     assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
     assert list(results.read(tmp_path / "workdir")) == ["b_mild"]
     assert "- a_hot: failed: the loss or its" in (tmp_path / "workdir" / "report.md").read_text()
+
+
+def test_a_workdir_in_use_is_refused(tmp_path, npz):
+    with locked(tmp_path):
+        done = run("original", tmp_path, npz)
+    assert done.returncode == 1
+    assert f"error: another process is running in --workdir={tmp_path}: wait" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path), locked(tmp_path / "original"):
+        pass
 
 
 def test_workdir_that_cannot_be_written(tmp_path, npz):

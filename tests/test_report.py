@@ -219,7 +219,7 @@ def test_other_jobs_have_their_sections(tmp_path):
     hash_study.run(config, tmp_path / "hashes")
     config = load_config("arrays")
     config.data.train_size, config.data.test_size = 8, 4
-    study_arrays.write(config, tmp_path / "arrays")
+    study_arrays.run(config, tmp_path / "arrays")
     broken = load_config("catalog")
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / "config.json").write_text(json.dumps(broken.to_dict()))

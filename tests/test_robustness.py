@@ -60,7 +60,7 @@ def trained(once):
 def test_grid_of_two_runs(trained, dataset, tmp_path):
     config, logits = trained
     workdir = tmp_path / "grid"
-    robustness.run(config, workdir)
+    robustness.evaluate_networks(config, workdir)
     result = json.loads((workdir / "results.json").read_text())
     assert result["severities"] == [2, 5]
     assert result["distortions"] == ["gaussian_noise", "brightness"]
@@ -109,7 +109,7 @@ def test_grid_of_two_runs(trained, dataset, tmp_path):
 def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):
     config, _ = trained
     workdir = tmp_path / "grid"
-    robustness.run(config, workdir)
+    robustness.evaluate_networks(config, workdir)
     whole = (workdir / "results.json").read_text()
     lines = (workdir / "grid.jsonl").read_text().splitlines(keepends=True)
     assert len(lines) == 3
@@ -125,7 +125,7 @@ def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):
             made.append(distortion) or make(networks, distortion, images)
         ),
     )
-    robustness.run(config, workdir)
+    robustness.evaluate_networks(config, workdir)
     assert made == [DISTORTIONS["brightness"]]
     assert (workdir / "results.json").read_text() == whole
     assert (workdir / "grid.jsonl").read_text() == "".join(lines)
@@ -135,11 +135,11 @@ def test_networks_trained_on_since_are_refused(trained, tmp_path):
     config, _ = trained
     config.distortions.names = "brightness"
     config.distortions.draws = 1
-    robustness.run(config, tmp_path / "grid")
+    robustness.evaluate_networks(config, tmp_path / "grid")
     state = json.loads((tmp_path / "grid" / "networks.json").read_text())
     (tmp_path / "grid" / "networks.json").write_text(json.dumps({**state, "hashed": "0" * 64}))
     with pytest.raises(WorkdirError, match=r"begun with other checkpoints of hashed, which"):
-        robustness.run(config, tmp_path / "grid")
+        robustness.evaluate_networks(config, tmp_path / "grid")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_networks_trained_on_since_are_refused(trained, tmp_path):
 def test_mistakes_are_named(config, tmp_path, field, value, message):
     config.distortions[field] = value
     with pytest.raises(ValueError, match=message):
-        robustness.run(config, tmp_path / "grid")
+        robustness.evaluate_networks(config, tmp_path / "grid")
     assert not (tmp_path / "grid").exists()
 
 

@@ -1,0 +1,103 @@
+"""The job of training: every run of a config trained, tested and reported, one after another."""
+
+from pathlib import Path
+
+import ml_collections
+from absl import logging
+
+from phash_jax import provenance, results
+from phash_jax.checkpoint import CheckpointError
+from phash_jax.choices import names
+from phash_jax.compilation import shared_programs
+from phash_jax.data.dataset import Dataset
+from phash_jax.data.load import load_dataset
+from phash_jax.errors import UserError
+from phash_jax.evaluate import accuracies, evaluate, make_evaluate
+from phash_jax.examples import plot_examples, plot_mistakes
+from phash_jax.placement import Placement, use_cpu_cores
+from phash_jax.report import report
+from phash_jax.runs import named_runs
+from phash_jax.train import Test, TrainingDivergedError, train
+from phash_jax.workdir import claim
+
+
+class RunFailedError(UserError):
+    """Some of several runs failed."""
+
+
+def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
+    """Trains and tests one run; returns its entry for results.json."""
+    test_sets = names(config.test_sets)
+    plot_examples(
+        dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
+    )
+
+    def make_test(placement: Placement) -> Test:
+        logits_of = make_evaluate(config, dataset, placement)
+        return lambda state: accuracies(logits_of(state), dataset.test.labels)
+
+    state, placement, records = train(
+        config,
+        dataset.train,
+        num_classes=len(dataset.class_names),
+        workdir=workdir,
+        make_test=make_test,
+    )
+    logits = evaluate(config, state, dataset, placement)
+    if "clean" in logits:
+        plot_mistakes(
+            dataset, logits["clean"], workdir / "mistakes.png", preprocess=config.preprocess
+        )
+    return results.build(
+        name=config.name,
+        # The study's numbers are for its own pictures.
+        published=config.published if config.data.name == "cifar10" else "none",
+        seeds=[int(seed) for seed in state.seed],
+        records=records,
+        class_names=dataset.class_names,
+        test_labels=dataset.test.labels,
+        test_logits=logits,
+    )
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """Runs every named run of a config that is not finished yet; returns the summary.
+
+    A run that fails is reported, in its own ``failure.json`` too, and the others go on.
+
+    Raises:
+        RunFailedError: one or more runs failed; raised when all others are finished.
+    """
+    runs = named_runs(config, workdir)
+    claim(workdir, config)
+    use_cpu_cores(config.train.cpu_devices)
+    with shared_programs():
+        return _run_each(runs, names(config.only), workdir)
+
+
+def _run_each(runs: list, only: list[str], workdir: Path) -> str:
+    finished, failed, loaded, dataset = {}, [], None, None
+    for run, run_workdir in runs:
+        claim(run_workdir, run)
+        result = results.read(run_workdir).get(run.name)
+        if result is None and (not only or run.name in only):
+            if run.data != loaded:
+                loaded, dataset = run.data, load_dataset(run.data)
+            provenance.record(run_workdir)
+            results.clear_failure(run_workdir)
+            try:
+                result = _run_one(run, dataset, run_workdir)
+            except (ValueError, CheckpointError, TrainingDivergedError) as error:
+                results.write_failure(run_workdir, error)
+                logging.error("run %s: %s", run.name, error)
+                failed.append(f"run {run.name}: {error}")
+                continue
+            results.write(run_workdir, {run.name: result})
+            report.write(workdir, [workdir])
+        if result is not None:
+            finished[run.name] = result
+            results.write(workdir, finished)
+    summary = report.write(workdir, [workdir])
+    if failed:
+        raise RunFailedError(" ".join(failed))
+    return summary
