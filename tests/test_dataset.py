@@ -16,7 +16,7 @@ from phash_jax.data.dataset import (
     validate,
 )
 from phash_jax.data.load import load_dataset
-from phash_jax.study_arrays import study_arrays, write
+from phash_jax.study_arrays import run, study_arrays
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_fig_3_2_from_the_real_images(real_cifar10):
 def test_the_arrays_become_one_file(tmp_path):
     config = load_config("arrays")
     config.data.image_size, config.data.train_size, config.data.test_size = 16, 6, 4
-    printed = write(config, tmp_path)
+    printed = run(config, tmp_path)
     with np.load(tmp_path / "arrays.npz") as arrays:
         shapes = {name: str(array.shape) for name, array in arrays.items()}
     assert shapes["images_train_h"] == "(12, 16, 16, 3)"
