@@ -1,6 +1,8 @@
 """Runs the job of one config: python main.py --config=configs/X.py --workdir=DIR."""
 
+import errno
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -55,7 +57,29 @@ def main(argv: list[str]) -> None:
         print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)
     except (OSError, ValueError, UserError) as error:
+        if _is_disk_full(error):
+            _fail_on_full_disk(flags.FLAGS.workdir)
         _fail(error)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether a write failed for want of space, however often that was wrapped."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _fail_on_full_disk(workdir: str) -> None:
+    print(
+        f"error: no space is left for --workdir={workdir}: make some, and the same command goes on "
+        "after what was saved",
+        file=sys.stderr,
+        flush=True,
+    )
+    # Without the exit hooks of libraries, which would try to write the same again.
+    os._exit(1)
 
 
 def _fail(error: Exception | str) -> None:

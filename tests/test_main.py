@@ -313,6 +313,23 @@ def test_a_workdir_in_use_is_refused(tmp_path, npz):
         pass
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path, npz):
+    # Every JSON file is written under this name first.
+    (tmp_path / "results.json.partial").symlink_to("/dev/full")
+    done = run("original", tmp_path, npz)
+    assert done.returncode == 1
+    assert done.stderr.endswith("make some, and the same command goes on after what was saved\n")
+    assert f"error: no space is left for --workdir={tmp_path}: " in done.stderr
+    assert "Traceback" not in done.stderr
+    (tmp_path / "results.json.partial").unlink()
+    again = run("original", tmp_path, npz)
+    assert again.returncode == 0, again.stderr
+    assert results.read(tmp_path)["original"]["num_steps"] == 40
+    # Trained already.
+    assert "step 40," not in again.stdout
+
+
 def test_workdir_that_cannot_be_written(tmp_path, npz):
     (tmp_path / "file").write_text("")
     done = run("original", tmp_path / "file" / "below", npz)
