@@ -148,6 +148,12 @@ def get_config() -> ConfigDict:
     hashes.names = "average_hash,dhash,phash,whash"
     # Side of the hashes, in bits (colorhash has its own size).
     hashes.size = 8
+    # Job hash_robustness: networks' inputs of one bit a value, comma-separated as for preprocess,
+    # whose flipped bits are counted besides.
+    hashes.inputs = (
+        "average_hash,channel_average_hash,median_hash,local_average_hash,difference_hash,"
+        "bit_depth_1"
+    )
     # Pillow whose arithmetic the hashes follow: 6.0, 7.0, 12.2 or 13.0, each up to the next.
     hashes.pillow = "13.0"
 

@@ -1,4 +1,4 @@
-"""How well hashes know a distorted image again, without any network."""
+"""How well hashes know a distorted image again, and what it does to hash images; no network."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +19,9 @@ from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
 from phash_jax.hashing import HASHES
 from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
+from phash_jax.placement import use_cpu_cores
+from phash_jax.preprocess import PREPROCESS
+from phash_jax.report import report
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
 from phash_jax.workdir import claim
 
@@ -43,6 +46,25 @@ def make_hash_distorted(
         }
 
     return jax.jit(hash_distorted)
+
+
+def make_share_flipped(distortion: Distortion, inputs: Sequence[str]) -> Callable:
+    """Returns a jitted ``(key, images, numbers, severity) -> {preprocess: float32 [N]}``.
+
+    The share, 0 to 1, of the values of a network's input that a distortion of uint8
+    ``[N, H, W, 3]`` changes; of bits, the share that is flipped.
+    """
+
+    def share_flipped(key, images, numbers, severity):
+        distorted = distort_batch(distortion, key, images, numbers, severity)
+        shares = {}
+        for name in inputs:
+            fed = jax.vmap(PREPROCESS[name])
+            changed = fed(distorted) != fed(images)
+            shares[name] = changed.mean(tuple(range(1, changed.ndim)), dtype=jnp.float32)
+        return shares
+
+    return jax.jit(share_flipped)
 
 
 def distance_counts(
@@ -117,8 +139,11 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     hash_names = names(config.hash.names)
+    inputs = names(config.hash.inputs)
     for name in hash_names:
         choose(HASHES, name, "hash.names")
+    for name in inputs:
+        choose(PREPROCESS, name, "hash.inputs")
     if fields.draws != 1:
         raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
     claim(workdir, config)
@@ -148,7 +173,14 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         for name in todo:
             key = distortion_key(fields.seed, name, 0)
             hash_all = hash_with(DISTORTIONS[name])
+            share_flipped = partial(
+                _in_batches,
+                make_share_flipped(DISTORTIONS[name], inputs),
+                test,
+                config.test_batch_size,
+            )
             counts = {hash_name: {"same": [], "different": []} for hash_name in hash_names}
+            flipped = {input_name: [] for input_name in inputs}
             for severity in severities:
                 words = hash_all(key, severity)
                 for hash_name in hash_names:
@@ -157,8 +189,11 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
                     )
                     counts[hash_name]["same"].append(same.tolist())
                     counts[hash_name]["different"].append(different.tolist())
+                if inputs:
+                    for input_name, shares in share_flipped(key, severity).items():
+                        flipped[input_name].append(float(shares.mean(dtype=np.float64)))
                 bar.update()
-            records[name] = {"distortion": name, "counts": counts}
+            records[name] = {"distortion": name, "counts": counts, "inputs_flipped": flipped}
             append_record(file, records[name])
     result = {
         "num_images": len(test),
@@ -177,6 +212,10 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
                 for name in chosen
             }
             for hash_name in hash_names
+        },
+        "inputs_flipped": {
+            input_name: {name: records[name]["inputs_flipped"][input_name] for name in chosen}
+            for input_name in inputs
         },
     }
     write_json(workdir / "results.json", result)

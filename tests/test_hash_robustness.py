@@ -9,8 +9,11 @@ from conftest import load_config
 from PIL import Image
 
 from phash_jax import codes, hash_robustness
+from phash_jax.data.load import load_dataset
+from phash_jax.distortions import DISTORTIONS
 from phash_jax.hash_robustness import distance_counts, separation
 from phash_jax.report import report
+from phash_jax.robustness import distort_batch, distortion_key
 
 
 def test_counts_of_distances_are_those_of_all_pairs():
@@ -57,7 +60,6 @@ def config():
 def test_grid_equals_imagehash_on_the_exported_images(config, tmp_path):
     imagehash = pytest.importorskip("imagehash")
     from phash_jax import export_distorted
-    from phash_jax.data.load import load_dataset
 
     hash_robustness.evaluate_hashes(config, tmp_path / "hashes")
     result = json.loads((tmp_path / "hashes" / "results.json").read_text())
@@ -87,12 +89,40 @@ def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
     assert "# Bits flipped" in text
     markdown = (tmp_path / "report.md").read_text()
     assert "## Robustness: hashes without a network" in markdown
-    assert markdown.count("\n| brightness ") == 3
+    assert markdown.count("\n| brightness ") == 4
+
+
+def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):
+    config.hash.inputs = "average_hash,channel_average_hash,bit_depth_1"
+    config.distortions.names = "contrast,pixelate"
+    hash_robustness.evaluate_hashes(config, tmp_path)
+    flipped = json.loads((tmp_path / "results.json").read_text())["inputs_flipped"]
+    images = load_dataset(config.data).test.images
+    key = distortion_key(0, "pixelate", 0)
+    # Decided in integers, so that no program rounds otherwise.
+    pixelated = distort_batch(DISTORTIONS["pixelate"], key, images, np.arange(len(images)), 5)
+
+    def above_mean(of, axes):
+        return of > of.mean(axes, keepdims=True, dtype=np.float64)
+
+    for name, bits in (
+        ("average_hash", lambda of: above_mean(of, (1, 2, 3))),
+        ("channel_average_hash", lambda of: above_mean(of, (1, 2))),
+        ("bit_depth_1", lambda of: of > 127),
+    ):
+        expected = np.mean(bits(images) != bits(np.asarray(pixelated)))
+        assert flipped[name]["pixelate"][1] == pytest.approx(expected, abs=1e-7)
+        assert expected > 0
+    # That corruption keeps the mean of each channel, not where it lies to the mean of all.
+    assert flipped["channel_average_hash"]["contrast"][1] < flipped["average_hash"]["contrast"][1]
+    report.write(tmp_path, [tmp_path])
+    assert "### Bits flipped of what a network is fed" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
+        ("hash.inputs", "average_hash,edges", "unknown hash.inputs 'edges'"),
         ("hash.names", "average_hash,md5", "unknown hash.names 'md5'"),
         ("distortions.draws", 2, "takes one draw, distortions.draws is 2"),
         ("data.test_size", 2, None),

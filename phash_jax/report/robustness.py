@@ -221,7 +221,25 @@ def hashes_section(workdir: Path, figures: Path) -> str:
     cells = [("hash", *(f"severity {severity}" for severity in result["severities"]))]
     for hash_name, of_hash in hashes.items():
         cells.append((hash_name, *(_thresholds(of_hash, i) for i in range(len(cells[0]) - 1))))
-    return text + "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
+    text += "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
+    flipped = result.get("inputs_flipped")
+    return text + (_inputs_table(result, flipped) if flipped else "")
+
+
+def _inputs_table(result: dict[str, Any], flipped: dict[str, dict[str, list[float]]]) -> str:
+    cells = [("distortion", *flipped)]
+    for distortion in result["distortions"]:
+        cells.append(
+            (distortion, *(percent(float(np.mean(of[distortion]))) for of in flipped.values()))
+        )
+    means = (float(np.mean([of[d] for d in result["distortions"]])) for of in flipped.values())
+    cells.append(("mean", *map(percent, means)))
+    return (
+        "### Bits flipped of what a network is fed\n\n"
+        f"{tables.markdown(cells)}\n"
+        "Of one bit a value, each image distorted against the same as it is; mean over severities. "
+        "Two images without anything in common would differ in half of their bits.\n\n"
+    )
 
 
 def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
