@@ -2,6 +2,10 @@
 
 python main.py --config=configs/best_raw.py --workdir=runs/best_raw --config.data.name=cifar10 \
         --config.train.num_seeds=5
+
+CIFAR-10 cats and dogs, 2,000 steps (--config.train.num_steps=2000: 128,000 images seen, a fifth of
+the study's), 3 seeds, mean and 95 % interval: 87.5 % [86.3, 88.7] clean, 68.5 % [64.3, 72.6] at
+contrast 200.
 """
 
 from configs import default
