@@ -39,7 +39,7 @@ JOBS: dict[str, str] = {
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Does the config's job in a workdir that no other process uses meanwhile."""
     module = importlib.import_module(choose(JOBS, config.job, "job"))
-    # Once it is known that there is such a job: this loads JAX too.
+    # Not above: it loads NumPy and TensorBoard's writer, which --help does without.
     from phash_jax.workdir import locked
 
     with locked(workdir):

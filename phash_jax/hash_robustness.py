@@ -31,40 +31,34 @@ _ROWS_AT_ONCE = 1_000
 
 
 def make_hash_distorted(
-    distortion: Distortion, hash_names: Sequence[str], *, hash_size: int, pillow: str
+    distortion: Distortion,
+    hash_names: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    hash_size: int,
+    pillow: str,
 ) -> Callable:
-    """Returns a jitted ``(key, images, numbers, severity) -> {hash: uint32 [N, words]}``.
+    """Returns a jitted ``(key, images, numbers, severity) -> (words, flipped)``.
 
     Distorting and hashing uint8 ``[N, H, W, 3]`` is one program: no image is written in between.
+    ``words`` is ``{hash: uint32 [N, words]}``; ``flipped`` is ``{preprocess: float32 [N]}``, the
+    share, 0 to 1, of the values of a network's input that the distortion changes.
     """
+
+    def share_changed(name, distorted, images):
+        fed = jax.vmap(PREPROCESS[name])
+        changed = fed(distorted) != fed(images)
+        return changed.mean(tuple(range(1, changed.ndim)), dtype=jnp.float32)
 
     def hash_distorted(key, images, numbers, severity):
         distorted = distort_batch(distortion, key, images, numbers, severity)
-        return {
+        words = {
             name: codes.pack(HASHES[name](distorted, hash_size=hash_size, pillow=pillow))
             for name in hash_names
         }
+        return words, {name: share_changed(name, distorted, images) for name in inputs}
 
     return jax.jit(hash_distorted)
-
-
-def make_share_flipped(distortion: Distortion, inputs: Sequence[str]) -> Callable:
-    """Returns a jitted ``(key, images, numbers, severity) -> {preprocess: float32 [N]}``.
-
-    The share, 0 to 1, of the values of a network's input that a distortion of uint8
-    ``[N, H, W, 3]`` changes; of bits, the share that is flipped.
-    """
-
-    def share_flipped(key, images, numbers, severity):
-        distorted = distort_batch(distortion, key, images, numbers, severity)
-        shares = {}
-        for name in inputs:
-            fed = jax.vmap(PREPROCESS[name])
-            changed = fed(distorted) != fed(images)
-            shares[name] = changed.mean(tuple(range(1, changed.ndim)), dtype=jnp.float32)
-        return shares
-
-    return jax.jit(share_flipped)
 
 
 def distance_counts(
@@ -152,14 +146,14 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         raise ValueError(f"distances between images need two images or more, there are {len(test)}")
     provenance.record(workdir)
 
-    def hash_with(distortion: Distortion) -> Callable[[jax.Array, int], dict[str, np.ndarray]]:
+    def hash_with(distortion: Distortion) -> Callable[[jax.Array, int], tuple[dict, dict]]:
         hashed = make_hash_distorted(
-            distortion, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow
+            distortion, hash_names, inputs, hash_size=config.hash.size, pillow=config.hash.pillow
         )
         return partial(_in_batches, hashed, test, config.test_batch_size)
 
     bits = _num_bits(test, hash_names, config)
-    clean = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
+    clean, _ = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
     records = {record["distortion"]: record for record in read_metrics(path)}
     rewrite_records(path, records.values())
@@ -173,25 +167,18 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         for name in todo:
             key = distortion_key(fields.seed, name, 0)
             hash_all = hash_with(DISTORTIONS[name])
-            share_flipped = partial(
-                _in_batches,
-                make_share_flipped(DISTORTIONS[name], inputs),
-                test,
-                config.test_batch_size,
-            )
             counts = {hash_name: {"same": [], "different": []} for hash_name in hash_names}
             flipped = {input_name: [] for input_name in inputs}
             for severity in severities:
-                words = hash_all(key, severity)
+                words, shares = hash_all(key, severity)
                 for hash_name in hash_names:
                     same, different = distance_counts(
                         clean[hash_name], words[hash_name], bits=bits[hash_name]
                     )
                     counts[hash_name]["same"].append(same.tolist())
                     counts[hash_name]["different"].append(different.tolist())
-                if inputs:
-                    for input_name, shares in share_flipped(key, severity).items():
-                        flipped[input_name].append(float(shares.mean(dtype=np.float64)))
+                for input_name in inputs:
+                    flipped[input_name].append(float(shares[input_name].mean(dtype=np.float64)))
                 bar.update()
             records[name] = {"distortion": name, "counts": counts, "inputs_flipped": flipped}
             append_record(file, records[name])
@@ -232,7 +219,7 @@ def _num_bits(test: Split, hash_names: Sequence[str], config) -> dict[str, int]:
 
 def _in_batches(
     hashed: Callable, test: Split, batch_size: int, key: jax.Array, severity: int
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     batch_size = min(batch_size, len(test))
     found = []
     for start in range(0, len(test), batch_size):
@@ -240,6 +227,6 @@ def _in_batches(
         kept = len(images)
         images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
         numbers = np.arange(start, start + batch_size, dtype=np.int32)
-        words = hashed(key, images, numbers, jnp.int32(severity))
-        found.append({name: np.asarray(array)[:kept] for name, array in words.items()})
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        measured = hashed(key, images, numbers, jnp.int32(severity))
+        found.append(jax.tree.map(lambda array, kept=kept: np.asarray(array)[:kept], measured))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
