@@ -1,4 +1,7 @@
-"""Runs the job of one config: python main.py --config=configs/X.py --workdir=DIR."""
+"""Runs the job of one config: python main.py --config=configs/X.py --workdir=DIR.
+
+On many hosts, or in many processes of one, the same command is started in each with --distributed.
+"""
 
 import errno
 import importlib
@@ -20,6 +23,15 @@ config_flags.DEFINE_config_file(
     lock_config=True,
 )
 flags.DEFINE_string("workdir", None, "Folder for what the runs leave; an existing one is resumed.")
+flags.DEFINE_bool(
+    "distributed",
+    False,
+    "This is one of several processes that do the job together and share the workdir. What is not "
+    "said by the flags below is asked of the cluster (Slurm, Open MPI, Kubernetes, TPU pods).",
+)
+flags.DEFINE_string("coordinator", "", "Address of the first process, HOST:PORT.")
+flags.DEFINE_integer("num_processes", 0, "How many processes there are.")
+flags.DEFINE_integer("process_id", -1, "Number of this process, from 0.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 # The module whose ``run(config, workdir)`` does a job and returns what is printed. Imported when
@@ -34,6 +46,8 @@ JOBS: dict[str, str] = {
     "hash_images": "phash_jax.hash_images",
     "hash_study": "phash_jax.hash_study",
 }
+# Those that several processes can do together.
+DISTRIBUTED_JOBS = ("train", "hash_images")
 
 
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
@@ -46,13 +60,40 @@ def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
         return module.run(config, workdir)
 
 
+def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
+    """As ``run_job``, in one of several processes; the first holds the workdir for all."""
+    if choose(JOBS, config.job, "job") and config.job not in DISTRIBUTED_JOBS:
+        raise ValueError(
+            f"job {config.job} runs in one process: leave out --distributed "
+            f"(it is for {' and '.join(DISTRIBUTED_JOBS)})"
+        )
+    import jax
+
+    from phash_jax import processes
+
+    values = flags.FLAGS
+    processes.join(
+        coordinator=values.coordinator,
+        num_processes=values.num_processes,
+        process_id=values.process_id,
+        cpu_devices=config.train.cpu_devices,
+    )
+    try:
+        if processes.is_first():
+            return run_job(config, workdir)
+        return importlib.import_module(JOBS[config.job]).run(config, workdir)
+    except jax.errors.JaxRuntimeError as error:
+        raise processes.lost(error) from error
+
+
 def main(argv: list[str]) -> None:
     """Runs the config's job; an error that the user can mend ends in one line and exit code 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
+    run = run_job_together if flags.FLAGS.distributed else run_job
     try:
         with stop_on_signals():
-            print(run_job(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
+            print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
     except StopRequestedError as stop:
         print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)
@@ -83,7 +124,10 @@ def _fail_on_full_disk(workdir: str) -> None:
 
 
 def _fail(error: Exception | str) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    if flags.FLAGS.is_parsed() and flags.FLAGS.distributed:
+        # At exit JAX would wait for the other processes, which may be waiting for this one.
+        os._exit(1)
     sys.exit(1)
 
 

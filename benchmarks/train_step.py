@@ -75,7 +75,7 @@ def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
 
     def run(num_steps: int) -> None:
         nonlocal groups
-        groups, _ = interval(groups, images, labels, num_steps)
+        groups, _ = interval(groups, lambda: (images, labels), num_steps)
         jax.block_until_ready(groups)
 
     return run, placement

@@ -125,6 +125,11 @@ def get_config() -> ConfigDict:
     train.keep_checkpoints = 2
     # scan (the steps between two logs are one program), dispatch (one by one) or auto.
     train.loop = "auto"
+    # Where training images are: on every device (never), or read ahead for each step from memory or
+    # from mapped files (always); auto: read ahead if they take more than half a device's memory.
+    train.stream = "auto"
+    # Batches that are read ahead.
+    train.prefetch = 16
     # Virtual devices the CPU is split into. 0: one per core. Without effect on an accelerator.
     train.cpu_devices = 0
 

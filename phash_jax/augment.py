@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Int32, Key, UInt8
+from jaxtyping import Array, Key, UInt8
 
 from phash_jax.choices import names
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
@@ -30,24 +30,6 @@ def augment_names(text: str) -> list[str]:
         for part in names(text)
         for name in ([CLEAN] if part == CLEAN else distortion_names(part, field="train.augment"))
     ]
-
-
-def take_share(indices: Int32[Array, " batch"], *, parts: int) -> Int32[Array, " share"]:
-    """The shard's own part of a batch that is distorted in ``parts`` ways.
-
-    Shard s of n takes every n-th index from the s-th on, so that each shard has images of every
-    part and the part of an image does not depend on how many shards there are.
-
-    Raises:
-        ValueError: the batch cannot be shared out equally among parts and shards.
-    """
-    shards = lax.axis_size(BATCH)
-    if len(indices) % (parts * shards):
-        raise ValueError(
-            f"train.augment names {parts} ways and the batch is split over {shards} devices, so "
-            f"train.batch_size must be a multiple of {parts * shards}, not {len(indices)}"
-        )
-    return indices.reshape(-1, shards)[:, lax.axis_index(BATCH)]
 
 
 def random_move(

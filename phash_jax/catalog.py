@@ -156,8 +156,9 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
         )
     try:
         rows = pyarrow.dataset.dataset(path, format="parquet")
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is damaged or no Parquet file: {error}") from error
+    # Arrow has several kinds for damage, OSError among them.
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
     # Loaded here, since only queries need it and trainings import this module too.
     import duckdb
 
@@ -169,6 +170,12 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
     return connection
 
 
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} is damaged or no Parquet file ({error}): remove it and start its command again"
+    )
+
+
 def query(path: Path, sql: str) -> str:
     """The result of one SQL query over a catalog, as a text table.
 
@@ -177,13 +184,15 @@ def query(path: Path, sql: str) -> str:
     """
     import duckdb
 
-    try:
-        with connect(path) as connection:
+    with connect(path) as connection:
+        try:
             connection.execute(sql)
             header = [column[0] for column in connection.description or []]
             rows = connection.fetchall()
-    except duckdb.Error as error:
-        raise ValueError(f"DuckDB: {error}") from error
+        except duckdb.Error as error:
+            raise ValueError(f"DuckDB: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
     return tables.plain([header, *rows])
 
 

@@ -1,7 +1,9 @@
 """Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and stepped over."""
 
+import contextlib
 import hashlib
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +12,52 @@ import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
+from phash_jax import processes
 from phash_jax.errors import UserError
+from phash_jax.placement import to_host
 
 _policies = ocp.training.preservation_policies
+
+_MOST_SECONDS_TO_WRITE = 30 * 24 * 3600
 
 
 class CheckpointError(UserError):
     """A checkpoint folder holds checkpoints, none of which can be read."""
 
 
-def open_checkpoints(directory: Path, *, keep_last: int) -> ocp.training.Checkpointer:
-    """Opens (or makes) a folder of checkpoints, one per saved step.
+@contextlib.contextmanager
+def open_checkpoints(directory: Path, *, keep_last: int) -> Iterator[ocp.training.Checkpointer]:
+    """Opens (or makes) a folder of checkpoints, one per saved step; waits for writes at the end.
 
     Args:
         directory: where the checkpoints live.
         keep_last: how many of the newest to keep; the one with the lowest loss is kept besides.
     """
-    return ocp.training.Checkpointer(
-        Path(directory).absolute(),
-        save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-        preservation_policy=_policies.AnyPreservationPolicy(
-            [
-                _policies.LatestN(keep_last),
-                _policies.BestN(n=1, get_metric_fn=lambda metrics: -metrics["loss"]),
-            ]
-        ),
-        cleanup_tmp_directories=True,
-    )
+    # Orbax measures by the clock on the wall, which may be set forward while it writes.
+    patient = ocp.Context()
+    patient.asynchronous.timeout_secs = _MOST_SECONDS_TO_WRITE
+    with patient:
+        checkpoints = ocp.training.Checkpointer(
+            Path(directory).absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=_policies.AnyPreservationPolicy(
+                [
+                    _policies.LatestN(keep_last),
+                    _policies.BestN(n=1, get_metric_fn=lambda metrics: -metrics["loss"]),
+                ]
+            ),
+            cleanup_tmp_directories=True,
+        )
+        lost_a_process = False
+        try:
+            yield checkpoints
+        except jax.errors.JaxRuntimeError:
+            lost_a_process = processes.count() > 1
+            raise
+        finally:
+            # Else closing would wait for it, since all finish a checkpoint together.
+            if not lost_a_process:
+                checkpoints.close()
 
 
 def digest(state: Any) -> str:
@@ -53,6 +74,8 @@ def digest(state: Any) -> str:
 def save(checkpoints: ocp.training.Checkpointer, step: int, state: Any, *, loss: float) -> None:
     """Starts writing ``state`` as step ``step``; returns before it is on disk.
 
+    Every process of a job writes what lies on its devices.
+
     Args:
         checkpoints: an open folder.
         step: steps trained so far.
@@ -65,7 +88,7 @@ def save(checkpoints: ocp.training.Checkpointer, step: int, state: Any, *, loss:
         state,
         overwrite=True,
         metrics={"loss": loss},
-        custom_metadata={"sha256": digest(state)},
+        custom_metadata={"sha256": digest(to_host(state))},
     )
 
 
@@ -76,25 +99,33 @@ def _reason(error: BaseException) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 200)
 
 
-def restore_newest(checkpoints: ocp.training.Checkpointer, abstract_state: Any) -> Any | None:
+def restore_newest(directory: Path, state: Any) -> Any | None:
     """The newest checkpoint that can be read, or None where there is none at all.
 
     Damaged ones (unreadable, or not the bytes that were saved) are reported and deleted, so that
-    training on from an older one can write them again.
+    training on from an older one can write them again. All processes of a job must call it, and
+    each reads by itself: what one finds damaged cannot leave another waiting.
 
     Args:
-        checkpoints: an open folder.
-        abstract_state: pytree of ``jax.ShapeDtypeStruct`` with shardings, as saved.
+        directory: a folder of checkpoints, which need not exist.
+        state: pytree of arrays of the saved shapes.
+
+    Returns:
+        The state as NumPy arrays.
 
     Raises:
         CheckpointError: there are checkpoints, but every one is damaged.
     """
-    state, damaged = _newest_good(checkpoints, abstract_state)
-    if state is None and damaged:
-        raise _all_damaged(checkpoints.directory, damaged, "to train from the start")
-    for step in damaged:
-        checkpoints.delete(step)
-    return state
+    with _by_itself():
+        restored, damaged = _newest_good(directory, state)
+        processes.wait("restored")
+        if restored is None and damaged:
+            raise _all_damaged(directory, damaged, "to train from the start")
+        if processes.is_first():
+            for step in damaged:
+                ocp.delete(Path(directory).absolute() / str(step))
+    processes.wait("damaged ones deleted")
+    return jax.tree.map(np.asarray, restored)
 
 
 def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
@@ -109,14 +140,9 @@ def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
         ValueError: there is no checkpoint.
         CheckpointError: there are checkpoints, but every one is damaged.
     """
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    abstract = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), abstract_state
-    )
-    with _open_to_read(directory) as checkpoints:
-        state, damaged = _newest_good(checkpoints, abstract)
-        if state is None:
-            raise _all_damaged(directory, damaged, "and train again")
+    state, damaged = _newest_good(directory, abstract_state)
+    if state is None:
+        raise _all_damaged(directory, damaged, "and train again") if damaged else _none(directory)
     return state, digest(state)
 
 
@@ -126,51 +152,72 @@ def parameter_shapes(directory: Path) -> dict[str, tuple[int, ...]] | None:
     Raises:
         ValueError: there is no checkpoint.
     """
-    with _open_to_read(directory) as checkpoints:
-        try:
-            saved = checkpoints.metadata(checkpoints.latest.step).metadata["params"]
-        except Exception:  # Orbax raises many kinds for a damaged file.
-            return None
+    paths = _saved(directory)
+    if not paths:
+        raise _none(directory)
+    try:
+        saved = ocp.metadata(paths[0]).metadata["params"]
+    except Exception:  # Orbax raises many kinds for a damaged file.
+        return None
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
         for path, leaf in jax.tree_util.tree_leaves_with_path(saved)
     }
 
 
-def _open_to_read(directory: Path) -> ocp.training.Checkpointer:
-    checkpoints = ocp.training.Checkpointer(Path(directory).absolute())
-    if not checkpoints.checkpoints:
-        checkpoints.close()
-        raise ValueError(f"no checkpoint in {directory}: the run was stopped before its first one")
-    return checkpoints
+def _by_itself() -> contextlib.AbstractContextManager:
+    """Within it Orbax does not wait for the other processes of a job."""
+    if processes.count() == 1:
+        return contextlib.nullcontext()
+    this, alone = processes.number(), ocp.Context()
+    alone.multiprocessing.primary_host = this
+    alone.multiprocessing.active_processes = {this}
+    alone.multiprocessing.barrier_sync_key_prefix = f"process_{this}"
+    return alone
 
 
-def _all_damaged(directory: Any, damaged: list[int], then: str) -> CheckpointError:
+def _none(directory: Path) -> ValueError:
+    return ValueError(f"no checkpoint in {directory}: the run was stopped before its first one")
+
+
+def _all_damaged(directory: Path, damaged: list[int], then: str) -> CheckpointError:
     return CheckpointError(
         f"all {len(damaged)} checkpoints in {directory} are damaged (steps {sorted(damaged)}): "
         f"move the folder away {then}"
     )
 
 
-def _newest_good(
-    checkpoints: ocp.training.Checkpointer, abstract_state: Any
-) -> tuple[Any | None, list[int]]:
-    """The newest state that can be read, or None; and the steps of the damaged ones passed over."""
+def _saved(directory: Path) -> list[Path]:
+    """The checkpoints of a folder, which need not exist, newest first."""
+    # While one is written it has a longer name.
+    paths = [path for path in Path(directory).absolute().glob("*") if path.name.isdigit()]
+    return sorted(paths, key=lambda path: int(path.name), reverse=True)
+
+
+def _newest_good(directory: Path, state: Any) -> tuple[Any | None, list[int]]:
+    """The newest state that can be read, or None; and the steps of the damaged ones passed over.
+
+    It is read to the first device of this process.
+    """
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), state
+    )
     damaged = []
-    for info in sorted(checkpoints.checkpoints, key=lambda c: c.step, reverse=True):
+    for path in _saved(directory):
         try:
-            state = checkpoints.load(info.step, abstract_state)
-            saved = (checkpoints.metadata(info.step).custom_metadata or {}).get("sha256")
-            if digest(state) != saved:
+            restored = ocp.load(path, abstract)
+            saved = (ocp.metadata(path).custom_metadata or {}).get("sha256")
+            if digest(restored) != saved:
                 raise ValueError("its arrays are not the ones that were saved")
         except Exception as error:  # Orbax raises many kinds for a damaged file.
             logging.warning(
-                "checkpoint of step %d in %s is damaged and is passed over: %s",
-                info.step,
-                checkpoints.directory,
+                "checkpoint of step %s in %s is damaged and is passed over: %s",
+                path.name,
+                directory,
                 _reason(error),
             )
-            damaged.append(info.step)
+            damaged.append(int(path.name))
             continue
-        return state, damaged
+        return restored, damaged
     return None, damaged

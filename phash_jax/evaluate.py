@@ -14,7 +14,7 @@ from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged
-from phash_jax.placement import BATCH, SEED, Placement, over_seeds, split_groups
+from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_groups, to_host
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
 
@@ -59,7 +59,7 @@ def make_predict(
         over_seeds(
             of_seed,
             placement,
-            shared_specs=(PartitionSpec(BATCH),),
+            other_specs=(PartitionSpec(BATCH),),
             out_specs=PartitionSpec(SEED, BATCH),
         )
     )
@@ -88,8 +88,8 @@ def predict_split(
         images = split.images[start : start + batch_size]
         kept = len(images)
         images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
-        images = jax.device_put(images, placement.sharding(BATCH))
-        logits = [np.asarray(predict_group(group, images)) for group in groups]
+        images = put(images, placement.sharding(BATCH))
+        logits = [to_host(predict_group(group, images)) for group in groups]
         predicted.append(np.concatenate(logits)[:, :kept])
     return np.concatenate(predicted, 1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import ml_collections
 from absl import logging
 
-from phash_jax import provenance, results
+from phash_jax import processes, provenance, results
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
 from phash_jax.compilation import shared_programs
@@ -27,10 +27,11 @@ class RunFailedError(UserError):
 
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
-    test_sets = names(config.test_sets)
-    plot_examples(
-        dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
-    )
+    test_sets, first = names(config.test_sets), processes.is_first()
+    if first:
+        plot_examples(
+            dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
+        )
 
     def make_test(placement: Placement) -> Test:
         logits_of = make_evaluate(config, dataset, placement)
@@ -44,7 +45,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         make_test=make_test,
     )
     logits = evaluate(config, state, dataset, placement)
-    if "clean" in logits:
+    if first and "clean" in logits:
         plot_mistakes(
             dataset, logits["clean"], workdir / "mistakes.png", preprocess=config.preprocess
         )
@@ -63,41 +64,52 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Runs every named run of a config that is not finished yet; returns the summary.
 
-    A run that fails is reported, in its own ``failure.json`` too, and the others go on.
+    A run that fails is reported, in its own ``failure.json`` too, and the others go on. Of several
+    processes, which share the workdir, the first writes all but its own part of the checkpoints.
 
     Raises:
         RunFailedError: one or more runs failed; raised when all others are finished.
     """
     runs = named_runs(config, workdir)
-    claim(workdir, config)
     use_cpu_cores(config.train.cpu_devices)
+    with processes.first_alone("claimed"):
+        claim(workdir, config)
+        for run, run_workdir in runs:
+            claim(run_workdir, run)
     with shared_programs():
         return _run_each(runs, names(config.only), workdir)
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:
     finished, failed, loaded, dataset = {}, [], None, None
+    first = processes.is_first()
     for run, run_workdir in runs:
-        claim(run_workdir, run)
         result = results.read(run_workdir).get(run.name)
-        if result is None and (not only or run.name in only):
+        chosen = not only or run.name in only
+        # The others might read the folder at another moment.
+        if processes.as_first(result is None and chosen):
             if run.data != loaded:
                 loaded, dataset = run.data, load_dataset(run.data)
-            provenance.record(run_workdir)
-            results.clear_failure(run_workdir)
+            if first:
+                provenance.record(run_workdir)
+                results.clear_failure(run_workdir)
             try:
                 result = _run_one(run, dataset, run_workdir)
             except (ValueError, CheckpointError, TrainingDivergedError) as error:
-                results.write_failure(run_workdir, error)
+                if first:
+                    results.write_failure(run_workdir, error)
                 logging.error("run %s: %s", run.name, error)
                 failed.append(f"run {run.name}: {error}")
                 continue
-            results.write(run_workdir, {run.name: result})
-            report.write(workdir, [workdir])
+            if first:
+                results.write(run_workdir, {run.name: result})
+                report.write(workdir, [workdir])
         if result is not None:
             finished[run.name] = result
-            results.write(workdir, finished)
-    summary = report.write(workdir, [workdir])
+            if first:
+                results.write(workdir, finished)
+    summary = report.write(workdir, [workdir]) if first else ""
+    processes.wait("reported")
     if failed:
         raise RunFailedError(" ".join(failed))
     return summary

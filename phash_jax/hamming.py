@@ -148,7 +148,7 @@ def count_within(
         b: packed codes, uint32 ``[right, words]``: all ``left * right`` pairs count. By default the
             pairs of ``a`` count, each once and no code with itself.
         radius: largest distance, bits.
-        devices: where to compute, by default on all devices.
+        devices: where to compute, by default on all devices of this process.
 
     Raises:
         ValueError: not uint32, not two axes, not the same number of words, a negative radius, or
@@ -180,7 +180,7 @@ def pairs_within(
         radius: largest distance, bits.
         max_pairs: of more pairs than these the first are listed, in the order of ``Pairs``; all are
             counted in ``total``.
-        devices: where to compute, by default on all devices.
+        devices: where to compute, by default on all devices of this process.
 
     Raises:
         ValueError: not uint32, not two axes, not the same number of words, a negative radius, a
@@ -211,7 +211,7 @@ def k_nearest(
         queries: packed codes, uint32 ``[queries, words]``.
         codes: packed codes, uint32 ``[codes, words]``.
         k: how many, 1 to the number of codes.
-        devices: where to compute, by default on all devices.
+        devices: where to compute, by default on all devices of this process.
 
     Raises:
         ValueError: not uint32, not two axes, not the same number of words, ``k`` out of range, or
@@ -279,9 +279,11 @@ def _check_same_words(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."]) 
 
 
 def _mesh(devices: Sequence[jax.Device] | None) -> Mesh:
-    devices = jax.devices() if devices is None else devices
+    devices = jax.local_devices() if devices is None else devices
     if not len(devices):
-        raise ValueError("devices must name at least one device, or be None for all")
+        raise ValueError(
+            "devices must name at least one device, or be None for all of this process"
+        )
     return Mesh(np.array(devices), (_SHARD,))
 
 

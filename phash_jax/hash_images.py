@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog, near_duplicates, pictures
+from phash_jax import catalog, near_duplicates, pictures, processes
 from phash_jax.choices import choose, names
 from phash_jax.metrics import write_json
 from phash_jax.picture_hashes import Batches, Kind, bits_shape, common_kinds, hash_part, prepare
@@ -95,15 +95,17 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     hashes = _check(config)
     settings = config.pictures
     files = pictures.find(settings.path, leave_out=workdir)
-    claim(workdir, config)
+    threads = settings.threads or num_cpu_cores()
     began, took = time.monotonic(), "earlier"
-    saved = _saved_files(workdir, files, settings.path)
-    if not (workdir / "catalog.parquet").exists():
-        threads = settings.threads or num_cpu_cores()
-        if saved is None:
+    with processes.first_alone("claimed"):
+        claim(workdir, config)
+        saved = _saved_files(workdir, files, settings.path)
+        unfinished = not (workdir / "catalog.parquet").exists()
+        if unfinished and saved is None:
             kinds = common_kinds(files, threads=threads, max_pixels=settings.max_pixels)
             saved = {"whole": kinds, "files": [_as_line(file) for file in files]}
             write_json(workdir / "pictures.json", saved)
+    if processes.as_first(unfinished):
         _hash_all(
             files,
             workdir,
@@ -117,7 +119,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             root_name=Path(settings.path).expanduser().resolve().name,
         )
         took = f"in {time.monotonic() - began:.0f} s"
-    return _summary(config, hashes, files, workdir, took)
+    summary = _summary(config, hashes, files, workdir, took) if processes.is_first() else ""
+    processes.wait("listed")
+    return summary
 
 
 def _hash_all(
@@ -133,12 +137,16 @@ def _hash_all(
     max_pixels: int,
     root_name: str,
 ) -> None:
-    """Hashes all parts that are not done yet and joins them to the catalog."""
+    """Hashes all parts that are not done yet and joins them to the catalog.
+
+    Of several processes each has its own parts, and the first joins them.
+    """
     troubles = workdir / "troubles"
     troubles.mkdir(exist_ok=True)
     parts = [range(i, min(i + part_size, len(files))) for i in range(0, len(files), part_size)]
     done = catalog.parts_done(workdir)
-    missing = [index for index in range(len(parts)) if index not in done]
+    share = range(processes.number(), len(parts), processes.count())
+    missing = [index for index in share if index not in done]
     batches = Batches(hash_size=hash_size, pillow=pillow)
     prepare_one = functools.partial(
         prepare, hashes=hashes, hash_size=hash_size, pillow=pillow, whole=whole
@@ -149,11 +157,11 @@ def _hash_all(
     with (
         pictures.reading(to_read, prepare_one, threads=threads, max_pixels=max_pixels) as read,
         tqdm(
-            total=len(files),
-            initial=len(files) - len(to_read),
+            total=sum(len(parts[index]) for index in share),
+            initial=sum(len(parts[index]) for index in share if index in done),
             desc="hash",
             unit="picture",
-            disable=None,
+            disable=None if processes.is_first() else True,
         ) as bar,
     ):
         for index in missing:
@@ -187,9 +195,11 @@ def _hash_all(
                     **columns,
                 },
             )
-    _join_troubles(troubles, workdir, len(parts), len(files))
-    catalog.finish(workdir)
-    shutil.rmtree(troubles)
+    processes.wait("hashed")
+    if processes.is_first():
+        _join_troubles(troubles, workdir, len(parts), len(files))
+        catalog.finish(workdir)
+        shutil.rmtree(troubles)
 
 
 def _strings(texts: Iterable[str]) -> np.ndarray:

@@ -61,12 +61,16 @@ def append_record(file: TextIO, record: dict[str, Any]) -> None:
 class MetricsLog:
     """Appends one record per logged step to metrics.jsonl and to TensorBoard events.
 
-    Opening drops what lies after ``step``: a resumed run writes those records again.
+    Opening drops what lies after ``step``: a resumed run writes those records again. Of several
+    processes one has ``write``; the others only keep their ``records``.
     """
 
-    def __init__(self, directory: Path, *, step: int):
+    def __init__(self, directory: Path, *, step: int, write: bool = True):
         self._path = directory / "metrics.jsonl"
         self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
+        self._writes = write
+        if not write:
+            return
         rewrite_records(self._path, self.records)
         self._file = self._path.open("a")
         self._events = SummaryWriter(
@@ -82,6 +86,8 @@ class MetricsLog:
         ``test_accuracy``, where there is one, is a dict of such lists.
         """
         self.records.append(record)
+        if not self._writes:
+            return
         append_record(self._file, record)
         tested = record.get("test_accuracy", {})
         scalars = record | {f"test_accuracy/{name}": values for name, values in tested.items()}
@@ -92,6 +98,8 @@ class MetricsLog:
 
     def histograms(self, arrays: dict[str, np.ndarray], step: int) -> None:
         """Writes one TensorBoard histogram per named array."""
+        if not self._writes:
+            return
         for name, array in arrays.items():
             self._events.add_histogram(name, array, step)
 
@@ -101,5 +109,7 @@ class MetricsLog:
 
     def __exit__(self, *exception: object) -> None:
         """Flushes and closes both files."""
+        if not self._writes:
+            return
         self._file.close()
         self._events.close()

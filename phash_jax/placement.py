@@ -1,12 +1,16 @@
 """Where seeds and batches run: the one place that knows CPU from accelerator."""
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 SEED, BATCH = "seed", "batch"
@@ -94,7 +98,7 @@ def place(
         devices: devices to use, by default all.
 
     Raises:
-        ValueError: ``loop`` is none of the three.
+        ValueError: ``loop`` is none of the three, or a process would have nothing to do.
     """
     devices = list(jax.devices() if devices is None else devices)
     if loop not in LOOPS:
@@ -106,7 +110,16 @@ def place(
         (batch_size, len(devices) // seed_shards),
         batch_size // _MIN_IMAGES_PER_CPU_DEVICE if on_cpu else batch_size,
     )
-    grid = np.array(devices[: seed_shards * batch_shards]).reshape(seed_shards, batch_shards)
+    used = devices[: seed_shards * batch_shards]
+    idle = {device.process_index for device in devices} - {device.process_index for device in used}
+    if idle:
+        raise ValueError(
+            f"{num_seeds} seeds and a batch of {batch_size} images can be spread over "
+            f"{len(used)} of the {len(devices)} devices, which leaves {len(idle)} processes with "
+            "nothing to do: choose train.num_seeds or train.batch_size for the devices, or start "
+            "fewer processes"
+        )
+    grid = np.array(used).reshape(seed_shards, batch_shards)
     return Placement(
         mesh=Mesh(grid, (SEED, BATCH)),
         seeds_per_device=num_seeds // seed_shards if scan else 1,
@@ -123,35 +136,73 @@ LOOPS: dict[str, Callable[[bool], bool]] = {
 
 
 def over_seeds(
-    fn: Callable, placement: Placement, *, shared_specs: tuple, out_specs: object
+    fn: Callable, placement: Placement, *, other_specs: tuple, out_specs: object
 ) -> Callable:
-    """Maps ``fn(one_seed, *shared)`` over a group of seeds, spread over the mesh.
+    """Maps ``fn(one_seed, *others)`` over a group of seeds, spread over the mesh.
 
     Args:
-        fn: takes a pytree of one seed and shared arguments; sees its share of the batch, and may
+        fn: takes a pytree of one seed and other arguments; sees its share of the batch, and may
             use collectives over the mesh axis ``batch``.
         placement: the layout; a group has ``seeds_at_once`` seeds on the leading axis.
-        shared_specs: a PartitionSpec for each shared argument.
+        other_specs: a PartitionSpec for each of the other arguments. One that begins with the axis
+            ``seed`` is mapped over as the group is, any other is the same for all seeds.
         out_specs: PartitionSpecs of the results, whose leading axis is the seeds again.
 
     Returns:
         The mapped function, to be jitted.
     """
+    mapped = [bool(spec) and spec[0] == SEED for spec in other_specs]
 
-    def body(group, *shared):
+    def body(group, *others):
         if placement.seeds_per_device == 1:
-            one_seed = jax.tree.map(lambda leaf: leaf[0], group)
-            return jax.tree.map(lambda leaf: leaf[None], fn(one_seed, *shared))
-        return jax.vmap(lambda one_seed: fn(one_seed, *shared))(group)
+            group, *others = (
+                jax.tree.map(lambda leaf: leaf[0], tree) if of_seed else tree
+                for tree, of_seed in zip((group, *others), (True, *mapped), strict=True)
+            )
+            return jax.tree.map(lambda leaf: leaf[None], fn(group, *others))
+        return jax.vmap(fn, in_axes=(0, *(0 if of_seed else None for of_seed in mapped)))(
+            group, *others
+        )
 
     return jax.shard_map(
         body,
         mesh=placement.mesh,
-        in_specs=(PartitionSpec(SEED), *shared_specs),
+        in_specs=(PartitionSpec(SEED), *other_specs),
         out_specs=out_specs,
         # Gradients are averaged by an explicit pmean, once, after the backward pass.
         check_vma=False,
     )
+
+
+def put(tree: object, sharding: NamedSharding) -> object:
+    """Host arrays, the same ones in every process, as arrays that lie as ``sharding`` says."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+
+    def put_one(array):
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(put_one, jax.tree.map(np.asarray, tree))
+
+
+def to_host(tree: object) -> object:
+    """NumPy copies of whole arrays, wherever their parts lie. All processes must call it."""
+    leaves = jax.tree.leaves(tree)
+    if all(leaf.is_fully_addressable for leaf in leaves if isinstance(leaf, jax.Array)):
+        return jax.tree.map(np.asarray, tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "sharding"))
+def _take_seeds(stacked, start, *, size: int, sharding: NamedSharding):
+    taken = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, start, size), stacked)
+    return lax.with_sharding_constraint(taken, sharding)
+
+
+@functools.partial(jax.jit, static_argnames="sharding")
+def _join_seeds(groups, *, sharding: NamedSharding):
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
+    return lax.with_sharding_constraint(joined, sharding)
 
 
 def split_groups(stacked: object, placement: Placement) -> list:
@@ -159,9 +210,11 @@ def split_groups(stacked: object, placement: Placement) -> list:
     num_seeds = len(jax.tree.leaves(stacked)[0])
     sharding = placement.sharding(SEED)
     size = placement.seeds_at_once
+    if size == num_seeds:
+        return [stacked]
     return [
-        jax.device_put(jax.tree.map(lambda leaf, i=i: leaf[i : i + size], stacked), sharding)
-        for i in range(0, num_seeds, size)
+        _take_seeds(stacked, start, size=size, sharding=sharding)
+        for start in range(0, num_seeds, size)
     ]
 
 
@@ -169,5 +222,4 @@ def join_groups(groups: list, placement: Placement) -> object:
     """The inverse of ``split_groups``: one pytree stacked over all seeds."""
     if len(groups) == 1:
         return groups[0]
-    joined = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves]), *groups)
-    return jax.device_put(joined, placement.sharding(SEED))
+    return _join_seeds(groups, sharding=placement.sharding(SEED))

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from phash_jax import processes
 from phash_jax.metrics import write_json
 from phash_jax.placement import num_cpu_cores
 
@@ -75,7 +76,8 @@ def _hardware() -> str:
     if devices[0].platform != "cpu":
         return f"{len(devices)} x {devices[0].device_kind}"
     cores = num_cpu_cores()
-    return f"{cores} core{'s' * (cores > 1)} of {_cpu_name()}"
+    together = f"{processes.count()} processes of " if processes.count() > 1 else ""
+    return f"{together}{cores} core{'s' * (cores > 1)} of {_cpu_name()}"
 
 
 def _cpu_name() -> str:

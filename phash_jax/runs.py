@@ -5,6 +5,7 @@ from pathlib import Path
 import ml_collections
 
 from phash_jax.augment import augment_names
+from phash_jax.batches import STREAM
 from phash_jax.choices import choose, names
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import TEST_SETS
@@ -27,6 +28,7 @@ _CHOICES = {
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
     "train.loop": LOOPS,
+    "train.stream": STREAM,
 }
 
 

@@ -42,13 +42,15 @@ def stop_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_where_checked() -> Iterator[Callable[[], None]]:
+def stop_where_checked() -> Iterator[Callable[..., None]]:
     """Within it, and within ``stop_on_signals``, a signal waits until the yielded check is called.
 
-    A signal that no check has seen raises StopRequestedError at the end.
+    The check may be given a function from whether this process was asked to stop to whether it
+    shall, for several processes that must stop together. A signal that no check has seen raises
+    StopRequestedError at the end.
     """
     if signal.getsignal(signal.SIGTERM) is not _stop:
-        yield lambda: None
+        yield lambda agree=None: None
         return
     requested: list[int] = []
 
@@ -56,9 +58,9 @@ def stop_where_checked() -> Iterator[Callable[[], None]]:
         requested.append(number)
         signal.signal(number, signal.SIG_DFL)
 
-    def check() -> None:
-        if requested:
-            raise StopRequestedError(requested.pop())
+    def check(agree: Callable[[bool], bool] = bool) -> None:
+        if agree(bool(requested)):
+            raise StopRequestedError(requested.pop() if requested else signal.SIGTERM)
 
     for number in _SIGNALS:
         signal.signal(number, remember)

@@ -17,14 +17,16 @@ import optax
 from flax import struct
 from jax import lax
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, Int32, Key, PyTree, UInt8
+from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
-from phash_jax import checkpoint
-from phash_jax.augment import Augment, augment_names, make_augment, take_share
+from phash_jax import checkpoint, processes
+from phash_jax.augment import Augment, augment_names, make_augment
+from phash_jax.batches import check_shares, draw_indices, is_streamed, stream_batches, take_share
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
+from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
 from phash_jax.losses import Loss, make_loss
 from phash_jax.metrics import MetricsLog
 from phash_jax.model import ConvNet, make_model
@@ -36,13 +38,12 @@ from phash_jax.placement import (
     join_groups,
     over_seeds,
     place,
+    put,
     split_groups,
+    to_host,
 )
 from phash_jax.preprocess import PREPROCESS, Preprocess
 from phash_jax.stopping import StopRequestedError, stop_where_checked
-
-_INIT_KEY, _BATCH_KEY, _AUGMENT_KEY, _DROPOUT_KEY = range(4)
-
 
 # From the state of all seeds to their accuracies on each test set.
 Test = Callable[["TrainState"], dict[str, list[float]]]
@@ -87,8 +88,7 @@ def make_init(
     input_shape = jax.eval_shape(preprocess, jax.ShapeDtypeStruct(image_shape, jnp.uint8)).shape
 
     def init(seed: Int32[Array, ""]) -> TrainState:
-        key = jax.random.fold_in(jax.random.key(seed), _INIT_KEY)
-        variables = model.init(key, jnp.zeros((1, *input_shape)), train=False)
+        variables = model.init(seed_key(seed, INIT), jnp.zeros((1, *input_shape)), train=False)
         params = variables["params"]
         return TrainState(
             seed=seed,
@@ -110,11 +110,13 @@ def make_train_step(
     batch_size: int,
     augment: Augment | None = None,
     augment_parts: int = 1,
+    streamed: bool = False,
 ) -> Callable:
     """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
 
-    The function runs inside a mesh axis ``batch``: every shard draws the same ``batch_size``
-    indices (with replacement), takes its share, and the gradients are averaged. Metrics are
+    The function runs inside a mesh axis ``batch``. ``images`` and ``labels`` are the whole training
+    split: every shard draws the same ``batch_size`` indices (with replacement) and takes its share;
+    or, ``streamed``, they are that share. Gradients are averaged over the shards. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
     ``augment`` changes a shard's share of the batch before preprocessing, in ``augment_parts``
     ways. Dropout alone depends on how many shards there are.
@@ -123,17 +125,18 @@ def make_train_step(
     def train_step(
         state: TrainState, images: UInt8[Array, "n h w c"], labels: Int[Array, " n"]
     ) -> tuple[TrainState, dict[str, Array]]:
-        def key_of(use: int) -> Key[Array, ""]:
-            key = jax.random.fold_in(jax.random.key(state.seed), use)
-            return jax.random.fold_in(key, state.step)
-
-        indices = jax.random.randint(key_of(_BATCH_KEY), (batch_size,), 0, images.shape[0])
-        indices = take_share(indices, parts=augment_parts)
-        batch = images[indices]
+        if not streamed:
+            indices = draw_indices(
+                state.seed, state.step, num_images=len(images), batch_size=batch_size
+            )
+            indices = take_share(indices, parts=augment_parts)
+            images, labels = images[indices], labels[indices]
         if augment is not None:
-            batch = augment(key_of(_AUGMENT_KEY), batch)
-        inputs, targets = jax.vmap(preprocess)(batch), labels[indices]
-        dropout_key = jax.random.fold_in(key_of(_DROPOUT_KEY), lax.axis_index(BATCH))
+            images = augment(step_key(state.seed, AUGMENT, state.step), images)
+        inputs = jax.vmap(preprocess)(images)
+        dropout_key = jax.random.fold_in(
+            step_key(state.seed, DROPOUT, state.step), lax.axis_index(BATCH)
+        )
 
         def loss_of(params):
             logits, updated = model.apply(
@@ -143,8 +146,8 @@ def make_train_step(
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            accuracy = jnp.mean(jnp.argmax(logits, -1) == targets)
-            return loss_fn(logits, targets).mean(), (accuracy, updated.get("batch_stats", {}))
+            accuracy = jnp.mean(jnp.argmax(logits, -1) == labels)
+            return loss_fn(logits, labels).mean(), (accuracy, updated.get("batch_stats", {}))
 
         (loss, (accuracy, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(
             state.params
@@ -166,15 +169,19 @@ def make_train_step(
     return train_step
 
 
-def make_train_interval(train_step: Callable, placement: Placement) -> Callable:
-    """Returns ``(groups, images, labels, num_steps, progress) -> (groups, metrics)``.
+def make_train_interval(
+    train_step: Callable, placement: Placement, *, streamed: bool = False
+) -> Callable:
+    """Returns ``(groups, next_batch, num_steps, progress) -> (groups, metrics)``.
 
     Runs ``num_steps`` updates of every group of seeds, as one scan or dispatched one by one as the
-    placement says; ``progress(n)`` is called with the seed-steps just finished. The groups given
-    are donated. Metrics come back as NumPy float32 ``[seeds, num_steps]``.
+    placement says; ``progress(n)`` is called with the seed-steps just finished. ``next_batch()``
+    gives images and labels: those of the next step where they are ``streamed``, else all. The
+    groups given are donated. Metrics come back as NumPy float32 ``[seeds, num_steps]``.
     """
+    of_batch = PartitionSpec(SEED, BATCH) if streamed else PartitionSpec()
     specs = {
-        "shared_specs": (PartitionSpec(), PartitionSpec()),
+        "other_specs": (of_batch, of_batch),
         "out_specs": (PartitionSpec(SEED), PartitionSpec(SEED)),
     }
     step_group = jax.jit(over_seeds(train_step, placement, **specs), donate_argnums=0)
@@ -191,21 +198,21 @@ def make_train_interval(train_step: Callable, placement: Placement) -> Callable:
             scans[num_steps] = jax.jit(over_seeds(many_steps, placement, **specs), donate_argnums=0)
         return scans[num_steps]
 
-    def train_group(group, images, labels, num_steps, progress):
-        if placement.scan:
-            group, metrics = scan_group(num_steps)(group, images, labels)
-            metrics = jax.tree.map(np.asarray, metrics)
+    def train_group(group, next_batch, num_steps, progress):
+        if placement.scan and not streamed:
+            group, metrics = scan_group(num_steps)(group, *next_batch())
+            metrics = to_host(metrics)
             progress(num_steps * placement.seeds_at_once)
             return group, metrics
         steps = []
         for _ in range(num_steps):
-            group, metrics = step_group(group, images, labels)
+            group, metrics = step_group(group, *next_batch())
             steps.append(metrics)
             progress(placement.seeds_at_once)
-        return group, jax.tree.map(lambda *m: np.stack([np.asarray(x) for x in m], 1), *steps)
+        return group, jax.tree.map(lambda *m: np.stack(m, 1), *to_host(steps))
 
-    def interval(groups, images, labels, num_steps, progress=lambda n: None):
-        trained = [train_group(group, images, labels, num_steps, progress) for group in groups]
+    def interval(groups, next_batch, num_steps, progress=lambda n: None):
+        trained = [train_group(group, next_batch, num_steps, progress) for group in groups]
         groups = [group for group, _ in trained]
         return groups, jax.tree.map(lambda *m: np.concatenate(m), *(m for _, m in trained))
 
@@ -266,6 +273,9 @@ def train(
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     distortions = augment_names(cfg.augment)
     augmented = bool(distortions or cfg.flip or cfg.max_shift)
+    streamed = is_streamed(cfg.stream, split, placement)
+    parts = max(1, len(distortions))
+    check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
     train_step = make_train_step(
         model,
         optimizer,
@@ -275,81 +285,109 @@ def train(
         augment=(
             make_augment(distortions, flip=cfg.flip, max_shift=cfg.max_shift) if augmented else None
         ),
-        augment_parts=max(1, len(distortions)),
+        augment_parts=parts,
+        streamed=streamed,
     )
-    interval = make_train_interval(train_step, placement)
+    interval = make_train_interval(train_step, placement, streamed=streamed)
     init = make_init(model, optimizer, preprocess, image_shape=split.images.shape[1:])
-    state = jax.device_put(init(jnp.array(seeds, jnp.int32)), placement.sharding(SEED))
+    state = to_host(init(jnp.array(seeds, jnp.int32)))
     test = make_test(placement) if make_test is not None and cfg.test_every else None
-    images, labels = jax.device_put((split.images, split.labels), placement.sharding())
+    restored = checkpoint.restore_newest(workdir / "checkpoints", state)
+    state = state if restored is None else restored
+    step = saved = int(state.step[0])
+    state = put(state, placement.sharding(SEED))
+    groups = split_groups(state, placement)
+    next_batch = _make_next_batch(config.train, split, placement, start=step, streamed=streamed)
+    first = processes.is_first()
+    with (
+        checkpoint.open_checkpoints(
+            workdir / "checkpoints", keep_last=cfg.keep_checkpoints
+        ) as checkpoints,
+        stop_where_checked() as stop_if_asked,
+        MetricsLog(workdir, step=step, write=first) as log,
+        tqdm(
+            total=cfg.num_steps * cfg.num_seeds,
+            initial=step * cfg.num_seeds,
+            desc=config.name,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not first,
+        ) as bar,
+    ):
 
-    with checkpoint.open_checkpoints(
-        workdir / "checkpoints", keep_last=cfg.keep_checkpoints
-    ) as checkpoints:
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state
-        )
-        restored = checkpoint.restore_newest(checkpoints, abstract)
-        state = state if restored is None else restored
-        step = int(state.step[0])
-        saved = step
-        groups = split_groups(state, placement)
-        with (
-            stop_where_checked() as stop_if_asked,
-            MetricsLog(workdir, step=step) as log,
-            tqdm(
-                total=cfg.num_steps * cfg.num_seeds,
-                initial=step * cfg.num_seeds,
-                desc=config.name,
-                unit="step",
-                dynamic_ncols=True,
-            ) as bar,
-        ):
-
-            def progress(num_steps: int) -> None:
-                bar.update(num_steps)
+        def progress(num_steps: int) -> None:
+            bar.update(num_steps)
+            # Several processes must stop at the same step: between two intervals.
+            if processes.count() == 1:
                 stop_if_asked()
 
-            seconds = log.records[-1]["seconds"] if log.records else 0.0
-            while step < cfg.num_steps:
-                start = time.monotonic()
-                num_steps = min(cfg.log_every, cfg.num_steps - step)
-                try:
-                    groups, metrics = interval(groups, images, labels, num_steps, progress)
-                except StopRequestedError:
-                    if step > saved:
-                        loss = float(np.mean(log.records[-1]["loss"]))
-                        checkpoint.save(checkpoints, step, state, loss=loss)
-                    raise
-                _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
-                step += num_steps
-                seconds += time.monotonic() - start
-                # A copy: the next steps reuse the buffers of ``groups``.
-                state = jax.tree.map(jnp.copy, join_groups(groups, placement))
-                record = {
-                    "step": step,
-                    "seconds": round(seconds, 3),
-                    "loss": metrics["loss"].mean(1).tolist(),
-                    "accuracy": metrics["accuracy"].mean(1).tolist(),
-                    "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
-                    "grad_norm": metrics["grad_norm"].mean(1).tolist(),
-                }
-                line = (
-                    f"{config.name}: step {step}, training accuracy "
-                    f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
-                )
-                if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
-                    record["test_accuracy"] = test(state)
-                    for name, values in record["test_accuracy"].items():
-                        line += f", {name} {100 * np.mean(values):.1f} %"
-                log.write(record, seeds)
+        seconds = log.records[-1]["seconds"] if log.records else 0.0
+        while step < cfg.num_steps:
+            start = time.monotonic()
+            num_steps = min(cfg.log_every, cfg.num_steps - step)
+            try:
+                stop_if_asked(processes.any_of)
+                groups, metrics = interval(groups, next_batch, num_steps, progress)
+            except StopRequestedError:
+                if step > saved:
+                    loss = float(np.mean(log.records[-1]["loss"]))
+                    checkpoint.save(checkpoints, step, state, loss=loss)
+                raise
+            _check_finite(metrics, seeds=seeds, step=step, checkpoints=checkpoints)
+            step += num_steps
+            seconds += time.monotonic() - start
+            # A copy: the next steps reuse the buffers of ``groups``.
+            state = jax.tree.map(jnp.copy, join_groups(groups, placement))
+            record = {
+                "step": step,
+                "seconds": round(seconds, 3),
+                "loss": metrics["loss"].mean(1).tolist(),
+                "accuracy": metrics["accuracy"].mean(1).tolist(),
+                "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
+                "grad_norm": metrics["grad_norm"].mean(1).tolist(),
+            }
+            line = (
+                f"{config.name}: step {step}, training accuracy "
+                f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
+            )
+            if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
+                record["test_accuracy"] = test(state)
+                for name, values in record["test_accuracy"].items():
+                    line += f", {name} {100 * np.mean(values):.1f} %"
+            log.write(record, seeds)
+            if first:
                 bar.write(line)
-                if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
-                    checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
-                    saved = step
-                    log.histograms(_named_parameters(state), step)
-            records = log.records
+            if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
+                checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
+                saved = step
+                log.histograms(_named_parameters(to_host(state)), step)
+        records = log.records
     return join_groups(groups, placement), placement, records
+
+
+def _make_next_batch(
+    cfg: ml_collections.ConfigDict,
+    split: Split,
+    placement: Placement,
+    *,
+    start: int,
+    streamed: bool,
+) -> Callable[[], tuple[jax.Array, jax.Array]]:
+    """What a training interval asks for images and labels, from ``config.train``."""
+    if not streamed:
+        resident = put((split.images, split.labels), placement.sharding())
+        return lambda: resident
+    batches = stream_batches(
+        split,
+        placement,
+        seeds=list(range(cfg.seed, cfg.seed + cfg.num_seeds)),
+        batch_size=cfg.batch_size,
+        start=start,
+        num_steps=cfg.num_steps,
+        interval=cfg.log_every,
+        prefetch=cfg.prefetch,
+    )
+    return lambda: next(batches)
 
 
 def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:
@@ -375,6 +413,5 @@ def _named_parameters(state: TrainState) -> dict[str, np.ndarray]:
     """Parameters of the first seed by path, for histograms."""
     leaves = jax.tree_util.tree_leaves_with_path(state.params)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf[0])
-        for path, leaf in leaves
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf[0] for path, leaf in leaves
     }

@@ -16,6 +16,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compiled = tempfile.TemporaryDirectory(prefix="phash_jax-tests-", ignore_cleanup_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+# LLVM's second level where its third is usual: half the time, and a compiler may not change what is
+# computed on the way from one to the other.
+if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=2"
+    ).strip()
 
 # Shapes and types in annotations are checked in every call that the tests make.
 with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
@@ -102,6 +108,20 @@ def make_picture(seed, width=40, height=34):
     image = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
     image = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.int16)
     return Image.fromarray((image + rng.integers(-9, 10, image.shape)).clip(0, 255).astype("uint8"))
+
+
+@pytest.fixture(scope="session")
+def npz(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    train, test = make_split(0, 256), make_split(1, 101)
+    np.savez(
+        path,
+        train_images=train.images,
+        train_labels=train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+    )
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from phash_jax.augment import augment_names, make_augment, random_move, take_share
+from phash_jax.augment import augment_names, make_augment, random_move
+from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH
 from phash_jax.train import train

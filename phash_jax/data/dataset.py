@@ -83,6 +83,9 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     def keep(split: Split) -> Split:
         labels = new_label[split.labels]
         kept = labels >= 0
+        # Without a copy: they may be files larger than the memory.
+        if kept.all():
+            return dataclasses.replace(split, labels=labels)
         return Split(split.images[kept], labels[kept], split.ids[kept])
 
     return Dataset(keep(dataset.train), keep(dataset.test), tuple(class_names))
@@ -96,6 +99,8 @@ def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
     """
     if repeats < 1:
         raise ValueError(f"data.train_repeats must be 1 or more, got {repeats}")
+    if repeats == 1:
+        return dataset
     train = dataset.train
     repeated = Split(
         np.tile(train.images, (repeats, 1, 1, 1)),

@@ -1,4 +1,4 @@
-"""The user's own images: an .npz of arrays, or a folder of PNG and JPEG files."""
+"""The user's own images: an .npz of arrays, a folder of .npy arrays, or of PNG and JPEG files."""
 
 import warnings
 import zipfile
@@ -16,27 +16,30 @@ from phash_jax.data.dataset import Dataset, Split
 
 SPLITS = ("train", "test")
 EXTENSIONS = (".png", ".jpg", ".jpeg")
+_WANTED = tuple(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels"))
 
 
 def load(*, path: str, image_size: int, class_names: Sequence[str] = ()) -> Dataset:
-    """Reads ``path``: an .npz file by ``load_npz``, a folder by ``load_folder``.
+    """Reads ``path``: an .npz file by ``load_npz``, a folder by ``load_npy`` or ``load_folder``.
 
     Args:
         path: the file or folder.
-        image_size: side in pixels that pictures of a folder are resized to; the images of an .npz
+        image_size: side in pixels that pictures of a folder are resized to; the images of arrays
             keep their size.
-        class_names: names of the labels 0, 1, ... of an .npz. A folder names its own classes;
-            empty, or exactly those.
+        class_names: names of the labels 0, 1, ... of arrays. A folder of pictures names its own
+            classes; empty, or exactly those.
 
     Raises:
         FileNotFoundError: there is nothing at ``path``, or a folder without its splits.
-        ValueError: neither an .npz nor a folder, or what ``load_npz`` and ``load_folder`` refuse.
+        ValueError: neither an .npz nor a folder, or what the three functions refuse.
     """
     if not path:
         raise ValueError(
             "data.path is empty: name an .npz file or a folder with <split>/<class>/*.png or *.jpg"
         )
     place = Path(path).expanduser()
+    if any((place / f"{name}.npy").exists() for name in _WANTED):
+        return load_npy(root=str(place), class_names=class_names)
     if place.is_dir():
         dataset, _ = load_folder(root=str(place), image_size=image_size)
         if class_names and tuple(class_names) != dataset.class_names:
@@ -76,14 +79,48 @@ def load_npz(*, path: str, class_names: Sequence[str] = ()) -> Dataset:
         ValueError: the file or one of its arrays is not as described; the message names it, what
             was found and what is wanted.
     """
-    wanted = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
-    arrays = _read_arrays(path, (*wanted, "class_names"))
-    missing = [name for name in wanted if name not in arrays]
+    arrays = _read_arrays(path, (*_WANTED, "class_names"))
+    missing = [name for name in _WANTED if name not in arrays]
     if missing:
         raise ValueError(
-            f"{path} holds no {_listed(missing)}: it must hold {_listed(wanted)}, "
+            f"{path} holds no {_listed(missing)}: it must hold {_listed(_WANTED)}, "
             "saved by name with numpy.savez"
         )
+    return _as_dataset(path, arrays, class_names)
+
+
+def load_npy(*, root: str, class_names: Sequence[str] = ()) -> Dataset:
+    """Maps ``train_images.npy``, ``train_labels.npy``, ``test_images.npy``, ``test_labels.npy``.
+
+    As ``load_npz``, but images stay in their files, which may be larger than the memory: what a
+    step needs is read when it is needed. ``class_names.npy`` is optional.
+
+    Args:
+        root: the folder that holds them.
+        class_names: as for ``load_npz``.
+
+    Raises:
+        ValueError: a file is missing, damaged or not as described; the message names it.
+    """
+    arrays = {}
+    for name in (*_WANTED, "class_names"):
+        file = Path(root) / f"{name}.npy"
+        if name == "class_names" and not file.exists():
+            continue
+        try:
+            arrays[name] = np.load(
+                file, mmap_mode="r" if name.endswith("images") else None, allow_pickle=False
+            )
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(
+                f"{file} is missing or damaged ({error}): the folder must hold "
+                f"{_listed([f'{wanted}.npy' for wanted in _WANTED])}, written with numpy.save"
+            ) from error
+    return _as_dataset(root, arrays, class_names)
+
+
+def _as_dataset(path: str, arrays: dict[str, np.ndarray], class_names: Sequence[str]) -> Dataset:
+    """The dataset of arrays by name, after a check of each; ``path`` is for messages."""
     for split in SPLITS:
         _check_images(f"{split}_images in {path}", arrays[f"{split}_images"])
         _check_labels(f"{split}_labels in {path}", arrays[f"{split}_labels"])

@@ -1,0 +1,125 @@
+"""Several processes, on one host or many, that run one job: joining, waiting, agreeing.
+
+Everything here does nothing, and costs nothing, where there is one process.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from orbax.checkpoint import v1 as ocp
+
+from phash_jax.errors import UserError
+from phash_jax.placement import use_cpu_cores
+
+# One may have many more large pictures to hash than another. Who has ended is noticed otherwise.
+_MOST_SECONDS_APART = 24 * 3600
+# Where no collective fails, the loss of a process is noticed after so long; JAX's own is 100.
+_HEARTBEAT_SECONDS = 30
+
+
+class ProcessesError(UserError):
+    """The processes of a job cannot find each other, or one was lost."""
+
+
+def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: int) -> None:
+    """Makes this process one of a job's. Call before the first JAX computation.
+
+    Args:
+        coordinator: address and port of the first process, as ``host:1234``; empty: what the
+            cluster says (Slurm, Open MPI, Kubernetes, TPU pods).
+        num_processes: how many there are; 0: what the cluster says.
+        process_id: number of this one, from 0; -1: what the cluster says.
+        cpu_devices: as for ``placement.use_cpu_cores``.
+
+    Raises:
+        ProcessesError: the cluster says nothing, or the others cannot be reached.
+    """
+    try:
+        jax.distributed.initialize(
+            coordinator_address=coordinator or None,
+            num_processes=num_processes or None,
+            process_id=process_id if process_id >= 0 else None,
+            heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        )
+    # What jaxlib, gRPC and the detection of clusters raise.
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+        raise ProcessesError(
+            f"cannot join the other processes: {str(error).partition(chr(10))[0]} Outside a "
+            "cluster that JAX knows, start every process with --distributed "
+            "--coordinator=HOST:PORT --num_processes=N --process_id=I"
+        ) from error
+    # Who asks for the number of a process starts the devices.
+    use_cpu_cores(cpu_devices)
+    # Together, since a first collective fails when another process is half a minute late for it.
+    wait("joined")
+    any_of(False)
+
+
+def lost(error: Exception) -> ProcessesError:
+    """What to raise when a collective fails: in all likelihood another process has ended."""
+    reason = str(error).partition("\n")[0]
+    return ProcessesError(
+        f"process {number()} has lost another one, whose own message says why ({reason}): start "
+        "the command again in all, and it goes on after what was saved"
+    )
+
+
+def count() -> int:
+    """How many processes run this job."""
+    return jax.process_count()
+
+
+def number() -> int:
+    """Which of them this is, from 0."""
+    return jax.process_index()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes what all would write."""
+    return number() == 0
+
+
+def wait(name: str) -> None:
+    """Returns when every process has called it with this name.
+
+    Raises:
+        ProcessesError: another one has ended.
+    """
+    if count() == 1:
+        return
+    try:
+        asyncio.run(
+            ocp.multihost.sync_global_processes(
+                name, operation_id="phash_jax", timeout=_MOST_SECONDS_APART
+            )
+        )
+    except (OSError, RuntimeError) as error:
+        raise lost(error) from error
+
+
+@contextlib.contextmanager
+def first_alone(name: str) -> Iterator[None]:
+    """Runs the block in the first process, and in the others when that one is through."""
+    if not is_first():
+        wait(name)
+    yield
+    if is_first():
+        wait(name)
+
+
+def any_of(flag: bool) -> bool:
+    """Whether ``flag`` is true in any process; the same answer in all."""
+    if count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def as_first(flag: bool) -> bool:
+    """What ``flag`` is in the first process; the same answer in all."""
+    if count() == 1:
+        return flag
+    return bool(multihost_utils.broadcast_one_to_all(np.array(flag)))

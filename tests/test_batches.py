@@ -1,0 +1,94 @@
+"""Batches read ahead are those drawn on the device."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_train import bytes_of, run, without_time
+
+from phash_jax import batches
+from phash_jax.batches import draw_indices, is_streamed, stream_batches
+from phash_jax.data import files
+from phash_jax.placement import BATCH, SEED, place
+
+
+@pytest.mark.parametrize("num_devices", [1, 4])
+def test_streamed_training_is_bit_for_bit_the_resident(config, dataset, tmp_path, num_devices):
+    config.train.num_seeds = 3
+    config.train.batch_size = 64
+    # Each share of a batch has images of either kind, which depends on the order within it.
+    config.train.augment = "clean,brightness"
+    # The last interval is shorter, and the run goes on from a checkpoint within.
+    config.train.num_steps = 12
+    resident = run(config, dataset, tmp_path / "resident", num_devices)
+    config.train.stream = "always"
+    config.train.num_steps = 10
+    run(config, dataset, tmp_path / "streamed", num_devices)
+    config.train.num_steps = 12
+    streamed = run(config, dataset, tmp_path / "streamed", num_devices)
+    assert bytes_of(streamed[0]) == bytes_of(resident[0])
+    assert without_time(streamed[2]) == without_time(resident[2])
+
+
+def test_batches_come_in_the_order_of_the_steps_from_files_larger_than_memory(dataset, tmp_path):
+    for name in ("train", "test"):
+        split = getattr(dataset, name)
+        np.save(tmp_path / f"{name}_images.npy", split.images)
+        np.save(tmp_path / f"{name}_labels.npy", split.labels)
+    mapped = files.load(path=str(tmp_path), image_size=32)
+    assert isinstance(mapped.train.images, np.memmap)
+    np.testing.assert_array_equal(mapped.test.images, dataset.test.images)
+    np.testing.assert_array_equal(mapped.train.labels, dataset.train.labels)
+
+    seeds = [5, 6, 7, 8]
+    placement = place(num_seeds=4, batch_size=32, loop="dispatch", devices=jax.devices()[:2])
+    assert (placement.seeds_at_once, placement.mesh.shape[BATCH]) == (2, 1)
+    options = {"batch_size": 32, "num_steps": 7, "interval": 3, "prefetch": 4}
+    got = list(stream_batches(mapped.train, placement, seeds=seeds, start=2, **options))
+    # Three steps of one group, three of the other, and what is left.
+    expected = [
+        (group, step) for steps in ((2, 3, 4), (5, 6)) for group in (0, 1) for step in steps
+    ]
+    assert len(got) == len(expected)
+    for (group, step), (images, labels) in zip(expected, got, strict=True):
+        assert images.sharding.spec == jax.sharding.PartitionSpec(SEED, BATCH)
+        for place_in_group, seed in enumerate(seeds[2 * group : 2 * group + 2]):
+            indices = draw_indices(
+                jnp.int32(seed), jnp.int32(step), num_images=len(mapped.train), batch_size=32
+            )
+            np.testing.assert_array_equal(images[place_in_group], dataset.train.images[indices])
+            np.testing.assert_array_equal(labels[place_in_group], dataset.train.labels[indices])
+
+
+def test_what_does_not_fit_is_streamed(dataset, monkeypatch):
+    placement = place(num_seeds=1, batch_size=32, devices=jax.devices()[:2])
+    small = dataset.train
+    # As large as no machine, without taking the room.
+    zeros = np.broadcast_to(np.zeros((), np.uint8), (2**34, 256, 256, 3))
+    large = dataclasses.replace(small, images=zeros)
+    assert not is_streamed("auto", small, placement)
+    assert is_streamed("auto", large, placement)
+    assert is_streamed("always", small, placement)
+    assert not is_streamed("never", large, placement)
+    monkeypatch.setattr(batches, "_LARGEST_SHARE", 1e-9)
+    assert is_streamed("auto", small, placement)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train_labels", None, "train_labels.npy is missing or damaged"),
+        ("test_images", b"\x93NUMPY\x01\x00", "test_images.npy is missing or damaged"),
+        ("test_images", b"", "test_images.npy is missing or damaged"),
+    ],
+)
+def test_arrays_that_cannot_be_mapped_are_named(dataset, tmp_path, name, content, message):
+    for split in ("train", "test"):
+        np.save(tmp_path / f"{split}_images.npy", getattr(dataset, split).images)
+        np.save(tmp_path / f"{split}_labels.npy", getattr(dataset, split).labels)
+    path = tmp_path / f"{name}.npy"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        files.load(path=str(tmp_path), image_size=32)

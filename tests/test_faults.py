@@ -1,0 +1,149 @@
+"""A run is stopped at any moment, in any way, and ends as if it had not been."""
+
+import json
+import random
+import signal
+import time
+
+import jax
+import numpy as np
+import pytest
+from forked import start
+from test_main import SMALL, final_arrays, without_time
+
+from phash_jax import results
+from phash_jax.metrics import MetricsLog, read_metrics
+
+FIELDS = SMALL | {"train.num_steps": 150, "train.log_every": 5, "train.checkpoint_every": 5}
+KILLS = 20
+
+
+def arguments(workdir, npz, **fields):
+    fields = FIELDS | {"data.path": npz} | fields
+    return [
+        "--config=configs/original.py",
+        f"--workdir={workdir}",
+        *(f"--config.{name}={value}" for name, value in fields.items()),
+    ]
+
+
+def finish(arguments, output):
+    process = start(arguments, output)
+    process.join(240)
+    assert process.exitcode == 0, output.read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, npz):
+    """The workdir of a run that nothing happened to."""
+    workdir = tmp_path_factory.mktemp("whole")
+    finish(arguments(workdir / "run", npz), workdir / "output.txt")
+    return workdir / "run"
+
+
+def assert_same_run(workdir, whole):
+    step, expected = final_arrays(whole)
+    actual_step, actual = final_arrays(workdir)
+    assert actual_step == step == FIELDS["train.num_steps"]
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+    assert len(jax.tree.leaves(actual)) > 20
+    metrics = [without_time(read_metrics(one / "metrics.jsonl")) for one in (workdir, whole)]
+    assert metrics[0] == metrics[1]
+    assert without_time(results.read(workdir)) == without_time(results.read(whole))
+
+
+def saved_steps(workdir):
+    return {int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit()}
+
+
+def logged(workdir):
+    return len(read_metrics(workdir / "metrics.jsonl"))
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
+def test_killed_twenty_times_at_random_moments(tmp_path, npz, whole):
+    """Checkpoints are written all the time, so many of the moments are within a write."""
+    moments = random.Random(0)
+    workdir, output = tmp_path / "run", tmp_path / "output.txt"
+    newest, while_writing = 0, 0
+    for number in range(KILLS):
+        process = start(arguments(workdir, npz), output)
+        if number % 4:
+            before = logged(workdir)
+            wait_until(lambda before=before: logged(workdir) > before, process)
+            time.sleep(moments.uniform(0, 0.1))
+        else:
+            time.sleep(moments.uniform(0, 2))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, output.read_text()
+        partial = [path for path in (workdir / "checkpoints").glob("*") if "tmp" in path.name]
+        while_writing += bool(partial)
+        steps = saved_steps(workdir)
+        assert max(steps, default=0) >= newest
+        newest = max(steps, default=0)
+        assert logged(workdir) >= newest // FIELDS["train.log_every"]
+        if number == KILLS // 2:
+            # As by a power cut in the middle of a line.
+            with (workdir / "metrics.jsonl").open("a") as file:
+                file.write('{"step": 99999, "los')
+    assert while_writing > 0
+    assert 0 < newest < FIELDS["train.num_steps"]
+    finish(arguments(workdir, npz), output)
+    assert_same_run(workdir, whole)
+    assert "Traceback" not in output.read_text()
+
+
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
+def test_sigterm_saves_what_was_logged(tmp_path, npz, whole):
+    workdir, output = tmp_path / "run", tmp_path / "output.txt"
+    # So that a checkpoint is due only long after.
+    fields = {"train.checkpoint_every": 150}
+    process = start(arguments(workdir, npz, **fields), output)
+    wait_until(lambda: logged(workdir) >= 10, process)
+    process.terminate()
+    process.join()
+    said = output.read_text()
+    assert process.exitcode == 0, said
+    assert "stopped by SIGTERM: the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert not (workdir / "results.json").exists()
+    stopped_at = read_metrics(workdir / "metrics.jsonl")[-1]["step"]
+    assert 50 <= stopped_at < 150
+    assert saved_steps(workdir) == {stopped_at}
+    finish(arguments(workdir, npz, **fields), output)
+    # Logged anew: nothing.
+    assert output.read_text().count(f"step {stopped_at},") == 1
+    assert_same_run(workdir, whole)
+
+
+def test_a_clock_that_jumps_changes_nothing(config, dataset, tmp_path, monkeypatch):
+    from test_train import bytes_of, run
+
+    whole = run(config, dataset, tmp_path / "whole")
+    # Set forward by a day at one log line, back by two at the next, and so on.
+    ahead, true_time, write = [0.0], time.time, MetricsLog.write
+
+    def set_clock_and_write(self, record, seeds):
+        ahead[0] = 86_400.0 if ahead[0] <= 0 else -86_400.0
+        write(self, record, seeds)
+
+    monkeypatch.setattr(MetricsLog, "write", set_clock_and_write)
+    monkeypatch.setattr(time, "time", lambda: true_time() + ahead[0])
+    monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
+    jumped = run(config, dataset, tmp_path / "jumped")
+    assert bytes_of(jumped[0]) == bytes_of(whole[0])
+    seconds = [record["seconds"] for record in jumped[2]]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[-1] < 600
+    assert without_time(jumped[2]) == without_time(whole[2])
+    assert json.loads((tmp_path / "jumped" / "metrics.jsonl").read_text().splitlines()[-1])

@@ -1,0 +1,181 @@
+"""Two processes of two devices each do what one process does, and survive the loss of one."""
+
+import re
+import signal
+import socket
+
+import jax
+import numpy as np
+import pytest
+from conftest import make_picture
+from forked import start
+from test_faults import logged, saved_steps, wait_until
+from test_main import SMALL, final_arrays, without_time
+from test_train import TOLERANCE, of
+
+from phash_jax import checkpoint, results
+from phash_jax.metrics import read_metrics
+
+# An odd number of seeds, so that every batch is split over all four devices; and at this rate float
+# noise does not grow.
+FIELDS = SMALL | {
+    "train.num_seeds": 3,
+    "train.batch_size": 64,
+    "train.num_steps": 120,
+    "train.checkpoint_every": 40,
+    "optimizer.learning_rate": 1e-4,
+}
+
+
+def start_both(arguments, outputs):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    return [
+        start(
+            [
+                *arguments,
+                "--distributed",
+                f"--coordinator=localhost:{port}",
+                "--num_processes=2",
+                f"--process_id={number}",
+            ],
+            output,
+        )
+        for number, output in enumerate(outputs)
+    ]
+
+
+def join_both(both, outputs):
+    for process, output in zip(both, outputs, strict=True):
+        process.join(180)
+        assert process.exitcode is not None, output.read_text()
+    return [process.exitcode for process in both]
+
+
+def finish(arguments, outputs):
+    assert join_both(start_both(arguments, outputs), outputs) == [0, 0], [
+        output.read_text() for output in outputs
+    ]
+
+
+def training(workdir, npz, **fields):
+    fields = FIELDS | {"data.path": npz} | fields
+    return [
+        "--config=configs/original.py",
+        f"--workdir={workdir}",
+        *(f"--config.{name}={value}" for name, value in fields.items()),
+    ]
+
+
+def newest(workdir, shapes):
+    """Arrays that two processes have saved, on one device, and the digest saved with them."""
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
+    )
+    with checkpoint.open_checkpoints(workdir / "checkpoints", keep_last=2) as checkpoints:
+        step = checkpoints.latest.step
+        sha256 = checkpoints.metadata(step).custom_metadata["sha256"]
+        return checkpoints.load(step, abstract), sha256
+
+
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
+def test_training_in_two_processes(tmp_path, npz):
+    outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    finish(training(together, npz), outputs)
+    assert "step 120, training accuracy" in outputs[0].read_text()
+    assert "step" not in outputs[1].read_text()
+
+    single = start(training(alone, npz, **{"train.cpu_devices": 4}), outputs[0])
+    single.join(180)
+    assert single.exitcode == 0, outputs[0].read_text()
+    records = read_metrics(together / "metrics.jsonl")
+    loss_alone = of(read_metrics(alone / "metrics.jsonl"), "loss")
+    np.testing.assert_allclose(of(records, "loss"), loss_alone, **TOLERANCE)
+    step, state = final_arrays(alone)
+    assert step == 120
+    ours, sha256 = newest(together, state)
+    jax.tree.map(
+        lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=2e-2, atol=2e-4),
+        ours,
+        state,
+    )
+
+    # The first process killed, then the second, then both asked to stop; images read ahead, which
+    # changes nothing.
+    interrupted = tmp_path / "interrupted"
+    arguments = training(interrupted, npz, **{"train.stream": "always"})
+    # Our message, or what JAX says before it ends a process, whichever comes first.
+    lost = "error: process . has lost another one|Terminating process because the JAX distributed"
+    for killed, at_line in ((0, 5), (1, 9)):
+        both = start_both(arguments, outputs)
+        wait_until(lambda at_line=at_line: logged(interrupted) >= at_line, both[0])
+        both[killed].kill()
+        codes = join_both(both, outputs)
+        assert codes[killed] == -signal.SIGKILL
+        assert codes[1 - killed] not in (0, None)
+        assert re.search(lost, outputs[1 - killed].read_text())
+        outputs[1 - killed].unlink()
+    assert max(saved_steps(interrupted)) == 80
+    before = logged(interrupted)
+    both = start_both(arguments, outputs)
+    wait_until(lambda: logged(interrupted) != before, both[0])
+    for process in both:
+        process.terminate()
+    assert join_both(both, outputs) == [0, 0], [output.read_text() for output in outputs]
+    assert "stopped by SIGTERM" in outputs[1].read_text()
+    stopped_at = read_metrics(interrupted / "metrics.jsonl")[-1]["step"]
+    assert max(saved_steps(interrupted)) == stopped_at < 120
+
+    finish(arguments, outputs)
+    assert newest(interrupted, state)[1] == sha256
+    assert without_time(read_metrics(interrupted / "metrics.jsonl")) == without_time(records)
+    assert without_time(results.read(interrupted)) == without_time(results.read(together))
+
+
+def test_hashing_pictures_in_two_processes(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(60):
+        make_picture(number % 50).save(folder / f"{number:02d}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    arguments = ["--config=configs/hash_images.py", f"--config.pictures.path={folder}"]
+    arguments += ["--config.pictures.part_size=3", "--config.pictures.near_radius=0"]
+    outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    single = start([*arguments, f"--workdir={alone}"], outputs[0])
+    single.join(120)
+    assert single.exitcode == 0, outputs[0].read_text()
+
+    arguments.append(f"--workdir={together}")
+    both = start_both(arguments, outputs)
+    wait_until(lambda: any(together.glob("parts/*.parquet")), both[0])
+    both[0].kill()
+    codes = join_both(both, outputs)
+    assert codes[1] != 0
+    assert not (together / "catalog.parquet").exists()
+    finish(arguments, outputs)
+    for name in ("catalog.parquet", "near_duplicates.csv", "unreadable.csv"):
+        assert (together / name).read_bytes() == (alone / name).read_bytes()
+    assert len((together / "near_duplicates.csv").read_text().splitlines()) > 10
+
+
+def test_what_cannot_be_done_together_is_refused(tmp_path):
+    output = tmp_path / "output.txt"
+    process = start(
+        ["--config=configs/arrays.py", f"--workdir={tmp_path / 'run'}", "--distributed"], output
+    )
+    process.join(60)
+    assert process.exitcode == 1
+    assert "error: job arrays runs in one process: leave out --distributed" in output.read_text()
+    process = start(
+        ["--config=configs/original.py", f"--workdir={tmp_path / 'run'}", "--distributed"], output
+    )
+    process.join(60)
+    assert process.exitcode == 1
+    said = output.read_text()
+    assert "error: cannot join the other processes:" in said
+    assert "--coordinator=HOST:PORT --num_processes=N --process_id=I" in said
+    assert "Traceback" not in said
