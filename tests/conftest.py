@@ -37,6 +37,14 @@ with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
 use_cpu_cores(8)
 
 
+# What takes longest begins first, so that at the end no process waits for another's long test.
+_LONGEST = ("test_processes.py", "test_faults.py", "test_main.py", "test_train.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
 def load_config(name: str) -> ml_collections.ConfigDict:
     return importlib.import_module(f"configs.{name}").get_config()
 

@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -14,9 +16,9 @@ _SERVER.set_forkserver_preload(
 )
 
 
-def _run(arguments: list[str], output: Path) -> None:
-    with output.open("ab") as file:
-        for stream in (1, 2):
+def _run(arguments: list[str], output: Path, errors: Path) -> None:
+    for stream, path in ((1, output), (2, errors)):
+        with path.open("ab") as file:
             os.dup2(file.fileno(), stream)
     os.chdir(ROOT)
     os.environ.pop("NPROC", None)
@@ -32,8 +34,24 @@ def _run(arguments: list[str], output: Path) -> None:
     runpy.run_path("main.py", run_name="__main__")
 
 
-def start(arguments: list[str], output: Path) -> multiprocessing.Process:
-    """Starts ``python main.py`` with arguments; what it prints is appended to a file."""
-    process = _SERVER.Process(target=_run, args=(arguments, output))
+def start(
+    arguments: list[str], output: Path, errors: Path | None = None
+) -> multiprocessing.Process:
+    """Starts ``python main.py`` with arguments; what it prints is appended to files, or to one."""
+    process = _SERVER.Process(target=_run, args=(arguments, output, errors or output))
     process.start()
     return process
+
+
+def run(arguments: list[str], timeout: float = 240) -> subprocess.CompletedProcess:
+    """Runs ``python main.py`` with arguments to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output.txt", Path(folder) / "errors.txt"
+        process = start(arguments, output, errors)
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        return subprocess.CompletedProcess(
+            arguments, process.exitcode, output.read_text(), errors.read_text()
+        )

@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forked
 import jax
 import numpy as np
 import pytest
@@ -18,7 +18,6 @@ from phash_jax import checkpoint, provenance, results
 from phash_jax.metrics import read_metrics
 from phash_jax.workdir import locked
 
-ROOT = Path(__file__).parent.parent
 SMALL = {
     "data.name": "file",
     "data.classes": "",
@@ -36,27 +35,17 @@ SMALL = {
 }
 
 
-def command(config, workdir, npz, **fields):
+def arguments(config, workdir, npz, **fields):
     fields = {**SMALL, "data.path": npz, **fields}
     return [
-        sys.executable,
-        "main.py",
         f"--config=configs/{config}.py",
         f"--workdir={workdir}",
         *(f"--config.{name}={value}" for name, value in fields.items()),
     ]
 
 
-def environment():
-    """Networks this small spend most of their time in being compiled well."""
-    variables = {k: v for k, v in os.environ.items() if k != "NPROC"}
-    return variables | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-
-
 def run(*args, **fields):
-    return subprocess.run(
-        command(*args, **fields), cwd=ROOT, capture_output=True, text=True, env=environment()
-    )
+    return forked.run(arguments(*args, **fields))
 
 
 def final_arrays(workdir):
@@ -72,7 +61,14 @@ def without_time(value):
 
 
 def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, npz):
-    first = run("compare", tmp_path, npz)
+    # This once exactly as a user starts it.
+    first = subprocess.run(
+        [sys.executable, "main.py", *arguments("compare", tmp_path, npz)],
+        cwd=forked.ROOT,
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "NPROC"},
+    )
     assert first.returncode == 0, first.stderr
     assert "| test accuracy, contrast_200" in first.stdout
     assert "original: step 40, training accuracy" in first.stdout
@@ -158,21 +154,15 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path):
     }
     # What a row of the sweep changes wins over these.
     only_here = {"model.conv_layers": 3, "model.kernel_size": 5}
-    arguments = command("ablations", tmp_path, "", **{**fields, **only_here})
-    process = subprocess.Popen(
-        arguments,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-    )
+    sweep = arguments("ablations", tmp_path, "", **{**fields, **only_here})
+    process = forked.start(sweep, tmp_path / "output.txt")
     deadline = time.monotonic() + 240
     while len(list(tmp_path.glob("*/results.json"))) < 2:
-        assert process.poll() is None
+        assert process.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     finished = [p.parent for p in tmp_path.glob("*/results.json")]
     assert 2 <= len(finished) < 13
     before = {
@@ -181,7 +171,7 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path):
         for path in folder.rglob("*")
         if path.is_file()
     }
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=environment())
+    done = forked.run(sweep)
     assert done.returncode == 0, done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in before}
     runs = results.read(tmp_path)
@@ -222,7 +212,7 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
         "    )\n"
         "    return config\n"
     )
-    name = os.path.relpath(config.with_suffix(""), ROOT / "configs")
+    name = os.path.relpath(config.with_suffix(""), forked.ROOT / "configs")
     done = run(name, tmp_path / "workdir", npz, **{"train.num_steps": 20, "train.num_seeds": 1})
     assert done.returncode == 1
     assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
