@@ -62,7 +62,8 @@ def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """As ``run_job``, in one of several processes; the first holds the workdir for all."""
-    if choose(JOBS, config.job, "job") and config.job not in DISTRIBUTED_JOBS:
+    choose(JOBS, config.job, "job")
+    if config.job not in DISTRIBUTED_JOBS:
         raise ValueError(
             f"job {config.job} runs in one process: leave out --distributed "
             f"(it is for {' and '.join(DISTRIBUTED_JOBS)})"

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary as summaries
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+
+_HISTOGRAM_BINS = 64
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -73,12 +78,25 @@ class MetricsLog:
             return
         rewrite_records(self._path, self.records)
         self._file = self._path.open("a")
-        self._events = SummaryWriter(
-            str(directory / "tensorboard"),
-            purge_step=step + 1,
+        (directory / "tensorboard").mkdir(exist_ok=True)
+        # Not its SummaryWriter: that writes from a thread, and waits for ever where the thread has
+        # died of a full disk.
+        self._events = EventsWriter(
+            str(directory / "tensorboard" / "events"),
             # Files are named by the second: a quick restart would overwrite its predecessor's.
             filename_suffix=f".{time.time_ns()}",
         )
+        # TensorBoard drops what an earlier file has from this step on.
+        self._events.write_event(
+            Event(
+                wall_time=time.time(),
+                step=step + 1,
+                session_log=SessionLog(status=SessionLog.START),
+            )
+        )
+
+    def _add(self, summary: Summary, step: int) -> None:
+        self._events.write_event(Event(wall_time=time.time(), step=step, summary=summary))
 
     def write(self, record: dict[str, Any], seeds: list[int]) -> None:
         """Logs ``record``: ``step``, ``seconds`` and lists with one value per seed.
@@ -94,14 +112,16 @@ class MetricsLog:
         for name, values in scalars.items():
             if isinstance(values, list):
                 for seed, value in zip(seeds, values, strict=True):
-                    self._events.add_scalar(f"{name}/seed_{seed}", value, record["step"])
+                    self._add(summaries.scalar(f"{name}/seed_{seed}", value), record["step"])
+        self._events.flush()
 
     def histograms(self, arrays: dict[str, np.ndarray], step: int) -> None:
         """Writes one TensorBoard histogram per named array."""
         if not self._writes:
             return
         for name, array in arrays.items():
-            self._events.add_histogram(name, array, step)
+            self._add(summaries.histogram(name, array, _HISTOGRAM_BINS), step)
+        self._events.flush()
 
     def __enter__(self) -> "MetricsLog":
         """For use in a ``with`` statement, which closes both files."""

@@ -231,20 +231,57 @@ def test_a_workdir_in_use_is_refused(tmp_path, npz):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
-def test_a_full_disk_is_named_and_loses_nothing(tmp_path, npz):
-    # Every JSON file is written under this name first.
-    (tmp_path / "results.json.partial").symlink_to("/dev/full")
+@pytest.mark.parametrize("file", ["results.json", "metrics.jsonl"])
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path, npz, file):
+    # JSON files are written under this name first.
+    (tmp_path / f"{file}.partial").symlink_to("/dev/full")
     done = run("original", tmp_path, npz)
     assert done.returncode == 1
     assert done.stderr.endswith("make some, and the same command goes on after what was saved\n")
     assert f"error: no space is left for --workdir={tmp_path}: " in done.stderr
     assert "Traceback" not in done.stderr
-    (tmp_path / "results.json.partial").unlink()
+    for name in (f"{file}.partial", file):
+        if (tmp_path / name).is_symlink():
+            (tmp_path / name).unlink()
     again = run("original", tmp_path, npz)
     assert again.returncode == 0, again.stderr
     assert results.read(tmp_path)["original"]["num_steps"] == 40
-    # Trained already.
-    assert "step 40," not in again.stdout
+    # Trained already, if it came so far.
+    assert ("step 40," in again.stdout) == (file == "metrics.jsonl")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
+def test_a_disk_that_fills_up_with_checkpoints(small_disk, tmp_path, npz):
+    whole, workdir = tmp_path / "whole", small_disk / "run"
+    fields = {"train.checkpoint_every": 10, "train.keep_checkpoints": 40}
+    assert run("original", whole, npz, **fields).returncode == 0
+    left = whole_size = sum(path.stat().st_size for path in whole.rglob("*"))
+    assert left > 0
+    # Room for some of it.
+    (small_disk / "ballast").write_bytes(bytes(2 * 2**20 - whole_size // 4))
+    done = run("original", workdir, npz, **fields)
+    assert done.returncode == 1
+    assert f"error: no space is left for --workdir={workdir}: " in done.stderr
+    (small_disk / "ballast").unlink()
+    again = run("original", workdir, npz, **fields)
+    assert again.returncode == 0, again.stderr
+    step, expected = final_arrays(whole)
+    actual_step, actual = final_arrays(workdir)
+    assert actual_step == step == 40
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+    assert without_time(results.read(workdir)) == without_time(results.read(whole))
 
 
 @pytest.mark.parametrize("where", ["below_a_file", "read_only_system"])
