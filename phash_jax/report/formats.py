@@ -1,6 +1,9 @@
 """Numbers as the report writes them."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from phash_jax.report.collect import Run
 
 
 def percent(value: float) -> str:
@@ -39,3 +42,9 @@ def duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def commands(runs: Sequence[Run]) -> str:
+    """The commands that made some runs, as a block."""
+    made_by = {run.starts[-1]["command"]: None for run in runs if run.starts}
+    return "```sh\n" + "\n".join(made_by) + "\n```\n\n" if made_by else ""

@@ -12,7 +12,7 @@ from phash_jax import tables
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import fig_5_5, fig_6_1, learning, page, plots, rivals, robustness, studies
 from phash_jax.report.collect import Run, collect
-from phash_jax.report.formats import percent, percent_with_interval, points
+from phash_jax.report.formats import commands, percent, percent_with_interval, points
 from phash_jax.report.verdicts import judge, roles
 
 _INTERVALS = (
@@ -134,7 +134,7 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
         "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log interval; "
         "band from lowest to highest seed](figures/curves.png)\n\n"
     )
-    return text + _training_logs(finished) + _network(shown) + _commands(shown)
+    return text + _training_logs(finished) + _network(shown) + commands(shown)
 
 
 def _test_figures(finished: Sequence[Run]) -> str:
@@ -222,7 +222,7 @@ def _sweeps(runs: Sequence[Run], figures: Path) -> str:
                 )
         text += (
             f"![Training accuracy of every row (blue) over Original's (gray), band from lowest to "
-            f"highest seed](figures/{file}_curves.png)\n\n" + _commands(rows)
+            f"highest seed](figures/{file}_curves.png)\n\n" + commands(rows)
         )
     return text
 
@@ -256,13 +256,7 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
             "![Confusion: percent of a class taken for each class, mean over seeds]"
             "(figures/confusion.png)\n\n"
         )
-    return "## Pictures\n\n" + text + _commands(shown) if text else ""
-
-
-def _commands(runs: Sequence[Run]) -> str:
-    """The commands that made some runs, as a block."""
-    commands = {run.starts[-1]["command"]: None for run in runs if run.starts}
-    return "```sh\n" + "\n".join(commands) + "\n```\n\n" if commands else ""
+    return "## Pictures\n\n" + text + commands(shown) if text else ""
 
 
 def _provenance(runs: Sequence[Run]) -> str:

@@ -11,7 +11,7 @@ from phash_jax.comparison import holm, mean_and_interval, paired_difference
 from phash_jax.preprocess import BITS_PER_PIXEL
 from phash_jax.report.collect import Run
 from phash_jax.report.fig_5_5 import conclusion
-from phash_jax.report.formats import percent_with_interval, points
+from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, GRID, new_figure, save
 from phash_jax.report.robustness import averaged_over, finished_results, per_seed
 
@@ -73,7 +73,7 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
             f"seeds {', '.join(map(str, first.result['seeds']))}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
-            f"{table(by_run)}\n{_differences(group, by_run)}"
+            f"{commands(group)}{table(by_run)}\n{_differences(group, by_run)}"
         )
     return texts
 
