@@ -48,7 +48,8 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
             same = Path(networks["folder"]).parts[-2:] == run.folder.parts[-2:]
             if same and networks["seeds"] == run.result["seeds"]:
                 levels = ", ".join(map(str, result["severities"]))
-                return f"mean over {over}, severities {levels}", per_seed(networks, chosen)
+                name = "severity" if len(result["severities"]) == 1 else "severities"
+                return f"mean over {over}, {name} {levels}", per_seed(networks, chosen)
     return None
 
 
