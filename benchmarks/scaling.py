@@ -24,6 +24,7 @@ from phash_jax.placement import num_cpu_cores
 
 ROOT = Path(__file__).parent.parent
 DEVICES, PROCESSES = (1, 2, 8), (2, 4)
+_BATCH = 128
 
 
 def command(config: str, workdir: Path, **fields) -> list[str]:
@@ -74,15 +75,16 @@ def training_rate(folder: Path, *, num_seeds: int, devices: int, processes: int)
         "data.train_size": 2_000,
         "data.test_size": 200,
         "train.num_seeds": num_seeds,
-        "train.batch_size": 128,
-        "train.num_steps": 40,
-        "train.log_every": 10,
+        "train.batch_size": _BATCH,
+        "train.num_steps": 15,
+        "train.log_every": 5,
+        "train.checkpoint_every": 15,
         "train.cpu_devices": devices,
     }
     run_together(command("original", workdir, **fields), processes)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     seconds = records[-1]["seconds"] - records[0]["seconds"]
-    return (records[-1]["step"] - records[0]["step"]) * 128 * num_seeds / seconds
+    return (records[-1]["step"] - records[0]["step"]) * _BATCH * num_seeds / seconds
 
 
 def hashing_rate(folder: Path, pictures: Path, number: int, processes: int) -> float:
@@ -105,7 +107,7 @@ def write_pictures(folder: Path, number: int) -> None:
 
 
 def table(title: str, rates: dict[str, float]) -> None:
-    print(f"\n{title}\n")
+    print(f"\n{title}\n", flush=True)
     first = next(iter(rates.values()))
     for name, rate in rates.items():
         print(f"{name:34s} {rate / first:5.2f}")
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the rates")
     arguments = parser.parse_args()
     kept: dict[str, dict[str, float]] = {}
+    print(f"images per second, relative to the first line; {num_cpu_cores()} cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for num_seeds in (1, 4):
@@ -132,16 +135,16 @@ def main() -> None:
                 for processes in PROCESSES
             }
             kept[f"training, seeds: {num_seeds}"] = rates
+            table(f"training, seeds: {num_seeds}", rates)
         pictures = folder / "pictures"
         pictures.mkdir()
         write_pictures(pictures, arguments.pictures)
-        kept["hashing a folder, 1 thread each"] = {
+        title = "hashing a folder, 1 thread each"
+        kept[title] = {
             f"processes: {processes}": hashing_rate(folder, pictures, arguments.pictures, processes)
             for processes in (1, *PROCESSES)
         }
-    print(f"images per second, relative to the first line; {num_cpu_cores()} cores")
-    for title, rates in kept.items():
-        table(title, rates)
+        table(title, kept[title])
     if arguments.output:
         arguments.output.write_text(json.dumps(kept, indent=2) + "\n")
 

@@ -14,7 +14,7 @@ from phash_jax.data.load import load_dataset
 from phash_jax.errors import UserError
 from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
-from phash_jax.placement import Placement, use_cpu_cores
+from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.runs import named_runs
 from phash_jax.train import Test, TrainingDivergedError, train
@@ -53,7 +53,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         name=config.name,
         # The study's numbers are for its own pictures.
         published=config.published if config.data.name == "cifar10" else "none",
-        seeds=[int(seed) for seed in state.seed],
+        seeds=to_host(state.seed).tolist(),
         records=records,
         class_names=dataset.class_names,
         test_labels=dataset.test.labels,

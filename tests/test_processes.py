@@ -135,6 +135,21 @@ def test_training_in_two_processes(tmp_path, npz):
     assert without_time(results.read(interrupted)) == without_time(results.read(together))
 
 
+def test_a_seed_in_each_process(tmp_path, npz):
+    outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    fields = {"train.num_seeds": 2, "train.num_steps": 20, "train.checkpoint_every": 20}
+    finish(training(together, npz, **fields), outputs)
+    single = start(training(alone, npz, **fields, **{"train.cpu_devices": 4}), outputs[0])
+    single.join(180)
+    assert single.exitcode == 0, outputs[0].read_text()
+    losses = [of(read_metrics(one / "metrics.jsonl"), "loss") for one in (together, alone)]
+    np.testing.assert_allclose(*losses, **TOLERANCE)
+    result = results.read(together)["original"]
+    assert result["seeds"] == [0, 1]
+    assert result["test_correct"] == results.read(alone)["original"]["test_correct"]
+
+
 def test_hashing_pictures_in_two_processes(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
