@@ -4,19 +4,19 @@ Either way the same seed and step have the same batch, however many devices and 
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 from jax import lax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, Int32
 
 from phash_jax.data.dataset import Split
 from phash_jax.keys import BATCH_INDICES, step_key
-from phash_jax.placement import BATCH, SEED, Placement
+from phash_jax.placement import BATCH, SEED, Placement, put
 
 # Of the memory of a device; activations, parameters and what the optimizer remembers need the rest.
 _LARGEST_SHARE = 0.5
@@ -76,7 +76,7 @@ def _is_too_large(num_bytes: int, placement: Placement) -> bool:
     limit = (local[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:
         # The devices of a CPU share the host's memory.
-        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(local)
+        limit = psutil.virtual_memory().total // len(local)
     return num_bytes > _LARGEST_SHARE * limit
 
 
@@ -199,6 +199,23 @@ def stream_batches(
             _assemble({start: share[i] for start, share in by_start.items()}, shape, sharding)
             for i in range(2)
         )
+
+
+def make_next_batch(
+    split: Split, placement: Placement, *, streamed: bool, **options
+) -> Callable[[], tuple[jax.Array, jax.Array]]:
+    """What a training interval asks for images and labels.
+
+    Args:
+        split: images and labels.
+        placement: the layout of seeds and batch.
+        streamed: whether they are those of the next step; else all, which are put on every device.
+        options: for ``stream_batches``.
+    """
+    if streamed:
+        return functools.partial(next, stream_batches(split, placement, **options))
+    resident = put((split.images, split.labels), placement.sharding())
+    return lambda: resident
 
 
 def _starts(index: tuple[slice, ...]) -> tuple[int, ...]:

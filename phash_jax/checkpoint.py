@@ -114,11 +114,15 @@ def restore_newest(directory: Path, state: Any) -> Any | None:
         The state as NumPy arrays.
 
     Raises:
-        CheckpointError: there are checkpoints, but every one is damaged.
+        CheckpointError: there are checkpoints, but every one is damaged, or not for all processes.
     """
     with _by_itself():
         restored, damaged = _newest_good(directory, state)
-        processes.wait("restored")
+        if not processes.all_have(len(damaged)):
+            raise CheckpointError(
+                f"not all processes can read the same checkpoints in {directory}: see which of "
+                "them calls one damaged, and start again when all see the same folder"
+            )
         if restored is None and damaged:
             raise _all_damaged(directory, damaged, "to train from the start")
         if processes.is_first():

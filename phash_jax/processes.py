@@ -123,3 +123,10 @@ def as_first(flag: bool) -> bool:
     if count() == 1:
         return flag
     return bool(multihost_utils.broadcast_one_to_all(np.array(flag)))
+
+
+def all_have(number: int) -> bool:
+    """Whether all processes have the same number; the same answer in all."""
+    if count() == 1:
+        return True
+    return bool(np.ptp(multihost_utils.process_allgather(np.array(number))) == 0)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from phash_jax import checkpoint, processes
 from phash_jax.augment import Augment, augment_names, make_augment
-from phash_jax.batches import check_shares, draw_indices, is_streamed, stream_batches, take_share
+from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
@@ -249,7 +249,15 @@ def train(
         StopRequestedError: a signal came; what was trained up to the last log line is saved.
     """
     cfg = config.train
-    for field in ("num_steps", "num_seeds", "batch_size", "log_every", "keep_checkpoints"):
+    at_least_one = (
+        "num_steps",
+        "num_seeds",
+        "batch_size",
+        "prefetch",
+        "log_every",
+        "keep_checkpoints",
+    )
+    for field in at_least_one:
         if cfg[field] < 1:
             raise ValueError(f"train.{field} must be 1 or more, got {cfg[field]}")
     if cfg.checkpoint_every % cfg.log_every:
@@ -297,7 +305,17 @@ def train(
     step = saved = int(state.step[0])
     state = put(state, placement.sharding(SEED))
     groups = split_groups(state, placement)
-    next_batch = _make_next_batch(config.train, split, placement, start=step, streamed=streamed)
+    next_batch = make_next_batch(
+        split,
+        placement,
+        streamed=streamed,
+        seeds=seeds,
+        batch_size=cfg.batch_size,
+        start=step,
+        num_steps=cfg.num_steps,
+        interval=cfg.log_every,
+        prefetch=cfg.prefetch,
+    )
     first = processes.is_first()
     with (
         checkpoint.open_checkpoints(
@@ -363,31 +381,6 @@ def train(
                 log.histograms(_named_parameters(to_host(state)), step)
         records = log.records
     return join_groups(groups, placement), placement, records
-
-
-def _make_next_batch(
-    cfg: ml_collections.ConfigDict,
-    split: Split,
-    placement: Placement,
-    *,
-    start: int,
-    streamed: bool,
-) -> Callable[[], tuple[jax.Array, jax.Array]]:
-    """What a training interval asks for images and labels, from ``config.train``."""
-    if not streamed:
-        resident = put((split.images, split.labels), placement.sharding())
-        return lambda: resident
-    batches = stream_batches(
-        split,
-        placement,
-        seeds=list(range(cfg.seed, cfg.seed + cfg.num_seeds)),
-        batch_size=cfg.batch_size,
-        start=start,
-        num_steps=cfg.num_steps,
-        interval=cfg.log_every,
-        prefetch=cfg.prefetch,
-    )
-    return lambda: next(batches)
 
 
 def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:

@@ -9,22 +9,17 @@ import jax
 import numpy as np
 import pytest
 from forked import start
-from test_main import SMALL, final_arrays, without_time
+from test_main import arguments, final_arrays, without_time
 
 from phash_jax import results
 from phash_jax.metrics import MetricsLog, read_metrics
 
-FIELDS = SMALL | {"train.num_steps": 150, "train.log_every": 5, "train.checkpoint_every": 5}
+FIELDS = {"train.num_steps": 150, "train.log_every": 5, "train.checkpoint_every": 5}
 KILLS = 20
 
 
-def arguments(workdir, npz, **fields):
-    fields = FIELDS | {"data.path": npz} | fields
-    return [
-        "--config=configs/original.py",
-        f"--workdir={workdir}",
-        *(f"--config.{name}={value}" for name, value in fields.items()),
-    ]
+def training(workdir, npz, **fields):
+    return arguments("original", workdir, npz, **{**FIELDS, **fields})
 
 
 def finish(arguments, output):
@@ -37,7 +32,7 @@ def finish(arguments, output):
 def whole(tmp_path_factory, npz):
     """The workdir of a run that nothing happened to."""
     workdir = tmp_path_factory.mktemp("whole")
-    finish(arguments(workdir / "run", npz), workdir / "output.txt")
+    finish(training(workdir / "run", npz), workdir / "output.txt")
     return workdir / "run"
 
 
@@ -76,7 +71,7 @@ def test_killed_twenty_times_at_random_moments(tmp_path, npz, whole):
     workdir, output = tmp_path / "run", tmp_path / "output.txt"
     newest, while_writing = 0, 0
     for number in range(KILLS):
-        process = start(arguments(workdir, npz), output)
+        process = start(training(workdir, npz), output)
         if number % 4:
             before = logged(workdir)
             wait_until(lambda before=before: logged(workdir) > before, process)
@@ -98,7 +93,7 @@ def test_killed_twenty_times_at_random_moments(tmp_path, npz, whole):
                 file.write('{"step": 99999, "los')
     assert while_writing > 0
     assert 0 < newest < FIELDS["train.num_steps"]
-    finish(arguments(workdir, npz), output)
+    finish(training(workdir, npz), output)
     assert_same_run(workdir, whole)
     assert "Traceback" not in output.read_text()
 
@@ -108,7 +103,7 @@ def test_sigterm_saves_what_was_logged(tmp_path, npz, whole):
     workdir, output = tmp_path / "run", tmp_path / "output.txt"
     # So that a checkpoint is due only long after.
     fields = {"train.checkpoint_every": 150}
-    process = start(arguments(workdir, npz, **fields), output)
+    process = start(training(workdir, npz, **fields), output)
     wait_until(lambda: logged(workdir) >= 10, process)
     process.terminate()
     process.join()
@@ -120,7 +115,7 @@ def test_sigterm_saves_what_was_logged(tmp_path, npz, whole):
     stopped_at = read_metrics(workdir / "metrics.jsonl")[-1]["step"]
     assert 50 <= stopped_at < 150
     assert saved_steps(workdir) == {stopped_at}
-    finish(arguments(workdir, npz, **fields), output)
+    finish(training(workdir, npz, **fields), output)
     # Logged anew: nothing.
     assert output.read_text().count(f"step {stopped_at},") == 1
     assert_same_run(workdir, whole)

@@ -10,7 +10,7 @@ import pytest
 from conftest import make_picture
 from forked import start
 from test_faults import logged, saved_steps, wait_until
-from test_main import SMALL, final_arrays, without_time
+from test_main import arguments, final_arrays, without_time
 from test_train import TOLERANCE, of
 
 from phash_jax import checkpoint, results
@@ -18,7 +18,7 @@ from phash_jax.metrics import read_metrics
 
 # An odd number of seeds, so that every batch is split over all four devices; and at this rate float
 # noise does not grow.
-FIELDS = SMALL | {
+FIELDS = {
     "train.num_seeds": 3,
     "train.batch_size": 64,
     "train.num_steps": 120,
@@ -60,12 +60,7 @@ def finish(arguments, outputs):
 
 
 def training(workdir, npz, **fields):
-    fields = FIELDS | {"data.path": npz} | fields
-    return [
-        "--config=configs/original.py",
-        f"--workdir={workdir}",
-        *(f"--config.{name}={value}" for name, value in fields.items()),
-    ]
+    return arguments("original", workdir, npz, **{**FIELDS, **fields})
 
 
 def newest(workdir, shapes):
@@ -106,11 +101,11 @@ def test_training_in_two_processes(tmp_path, npz):
     # The first process killed, then the second, then both asked to stop; images read ahead, which
     # changes nothing.
     interrupted = tmp_path / "interrupted"
-    arguments = training(interrupted, npz, **{"train.stream": "always"})
+    interruptible = training(interrupted, npz, **{"train.stream": "always"})
     # Our message, or what JAX says before it ends a process, whichever comes first.
     lost = "error: process . has lost another one|Terminating process because the JAX distributed"
     for killed, at_line in ((0, 5), (1, 9)):
-        both = start_both(arguments, outputs)
+        both = start_both(interruptible, outputs)
         wait_until(lambda at_line=at_line: logged(interrupted) >= at_line, both[0])
         both[killed].kill()
         codes = join_both(both, outputs)
@@ -120,7 +115,7 @@ def test_training_in_two_processes(tmp_path, npz):
         outputs[1 - killed].unlink()
     assert max(saved_steps(interrupted)) == 80
     before = logged(interrupted)
-    both = start_both(arguments, outputs)
+    both = start_both(interruptible, outputs)
     wait_until(lambda: logged(interrupted) != before, both[0])
     for process in both:
         process.terminate()
@@ -129,7 +124,7 @@ def test_training_in_two_processes(tmp_path, npz):
     stopped_at = read_metrics(interrupted / "metrics.jsonl")[-1]["step"]
     assert max(saved_steps(interrupted)) == stopped_at < 120
 
-    finish(arguments, outputs)
+    finish(interruptible, outputs)
     assert newest(interrupted, state)[1] == sha256
     assert without_time(read_metrics(interrupted / "metrics.jsonl")) == without_time(records)
     assert without_time(results.read(interrupted)) == without_time(results.read(together))
@@ -156,22 +151,22 @@ def test_hashing_pictures_in_two_processes(tmp_path):
     for number in range(60):
         make_picture(number % 50).save(folder / f"{number:02d}.png")
     (folder / "broken.png").write_bytes(b"no picture")
-    arguments = ["--config=configs/hash_images.py", f"--config.pictures.path={folder}"]
-    arguments += ["--config.pictures.part_size=3", "--config.pictures.near_radius=0"]
+    hashing = ["--config=configs/hash_images.py", f"--config.pictures.path={folder}"]
+    hashing += ["--config.pictures.part_size=3", "--config.pictures.near_radius=0"]
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    single = start([*arguments, f"--workdir={alone}"], outputs[0])
+    single = start([*hashing, f"--workdir={alone}"], outputs[0])
     single.join(120)
     assert single.exitcode == 0, outputs[0].read_text()
 
-    arguments.append(f"--workdir={together}")
-    both = start_both(arguments, outputs)
+    hashing.append(f"--workdir={together}")
+    both = start_both(hashing, outputs)
     wait_until(lambda: any(together.glob("parts/*.parquet")), both[0])
     both[0].kill()
     codes = join_both(both, outputs)
     assert codes[1] != 0
     assert not (together / "catalog.parquet").exists()
-    finish(arguments, outputs)
+    finish(hashing, outputs)
     for name in ("catalog.parquet", "near_duplicates.csv", "unreadable.csv"):
         assert (together / name).read_bytes() == (alone / name).read_bytes()
     assert len((together / "near_duplicates.csv").read_text().splitlines()) > 10
