@@ -181,7 +181,7 @@ def classify() -> float:
 
     images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
     split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))
-    model = make_model(default.get_config().model, num_classes=10, chunked_gradient=False)
+    model = make_model(default.get_config().model, num_classes=10, cpu_convolution=False)
     variables = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 32, 32, 3)), train=False))(
         jax.random.split(jax.random.key(0), 1)
     )

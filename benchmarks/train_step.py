@@ -56,7 +56,7 @@ def flops_per_step(batch_size: int) -> float:
 def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
     config = original.get_config()
     placement = place(num_seeds=1, batch_size=batch_size)
-    model = make_model(config.model, num_classes=2, chunked_gradient=placement.chunked_gradient)
+    model = make_model(config.model, num_classes=2, cpu_convolution=placement.on_cpu)
     optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
     step = make_train_step(
         model,

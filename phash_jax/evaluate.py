@@ -112,7 +112,9 @@ def make_evaluate(
     Raises:
         ValueError: an unknown test set.
     """
-    model = make_model(config.model, num_classes=len(dataset.class_names), chunked_gradient=False)
+    model = make_model(
+        config.model, num_classes=len(dataset.class_names), cpu_convolution=placement.on_cpu
+    )
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     predict_groups = {
         name: make_predict(

@@ -59,7 +59,7 @@ class ConvNet(nn.Module):
         dropout: share of values dropped before each hidden dense layer in training, from the random
             stream ``dropout``.
         batch_axis: mesh axis the batch is split over, or None; batch norm averages over it.
-        chunked_gradient: use the convolution whose weight gradient is fast on XLA:CPU.
+        cpu_convolution: use the convolution made for XLA:CPU.
     """
 
     num_outputs: int
@@ -74,7 +74,7 @@ class ConvNet(nn.Module):
     batch_norm: str
     dropout: float
     batch_axis: str | None = None
-    chunked_gradient: bool = False
+    cpu_convolution: bool = False
 
     @nn.compact
     def __call__(
@@ -97,7 +97,7 @@ class ConvNet(nn.Module):
                 self.conv_features,
                 (self.kernel_size, self.kernel_size),
                 conv_general_dilated=(
-                    conv_general_dilated if self.chunked_gradient else lax.conv_general_dilated
+                    conv_general_dilated if self.cpu_convolution else lax.conv_general_dilated
                 ),
                 # Batch norm takes a bias away again and has its own.
                 use_bias=not normalised,
@@ -114,14 +114,14 @@ class ConvNet(nn.Module):
 
 
 def make_model(
-    fields: ml_collections.ConfigDict, *, num_classes: int, chunked_gradient: bool
+    fields: ml_collections.ConfigDict, *, num_classes: int, cpu_convolution: bool
 ) -> ConvNet:
     """The network that ``config.model`` describes, for use inside a mesh axis ``batch``.
 
     Args:
         fields: ``config.model``.
         num_classes: number of classes, the size of the logits where ``num_outputs`` is 0.
-        chunked_gradient: see ``ConvNet``.
+        cpu_convolution: see ``ConvNet``.
 
     Raises:
         ValueError: a choice is unknown, a number out of range, or there are fewer outputs than
@@ -137,5 +137,5 @@ def make_model(
     if num_outputs < num_classes:
         raise ValueError(f"model.num_outputs is {num_outputs}, but there are {num_classes} classes")
     return ConvNet(
-        num_outputs=num_outputs, batch_axis=BATCH, chunked_gradient=chunked_gradient, **fields
+        num_outputs=num_outputs, batch_axis=BATCH, cpu_convolution=cpu_convolution, **fields
     )

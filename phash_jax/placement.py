@@ -28,13 +28,19 @@ class Placement:
         seeds_per_device: seeds trained at once on one device by vmap; 1 means no vmap.
         scan: whether the steps between two logs are one compiled ``lax.scan`` or are dispatched
             one by one from Python.
-        chunked_gradient: whether the network uses the weight gradient made for XLA:CPU.
+        on_cpu: whether to choose what suits XLA:CPU.
     """
 
     mesh: Mesh
     seeds_per_device: int
     scan: bool
-    chunked_gradient: bool
+    on_cpu: bool
+
+    @property
+    def compiler_options(self) -> dict[str, bool]:
+        """XLA's options for a training step, for ``jax.jit``."""
+        # Each device has one core: what XLA would run side by side only spoils the cache.
+        return {"xla_cpu_enable_concurrency_optimized_scheduler": False} if self.on_cpu else {}
 
     @property
     def seeds_at_once(self) -> int:
@@ -124,7 +130,7 @@ def place(
         mesh=Mesh(grid, (SEED, BATCH)),
         seeds_per_device=num_seeds // seed_shards if scan else 1,
         scan=scan,
-        chunked_gradient=on_cpu,
+        on_cpu=on_cpu,
     )
 
 

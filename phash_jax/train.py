@@ -4,6 +4,7 @@ Read from the top: the state of one seed, one step of it, the steps between two 
 which reads the config and runs them, logging, checkpointing and resuming.
 """
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -184,7 +185,10 @@ def make_train_interval(
         "other_specs": (of_batch, of_batch),
         "out_specs": (PartitionSpec(SEED), PartitionSpec(SEED)),
     }
-    step_group = jax.jit(over_seeds(train_step, placement, **specs), donate_argnums=0)
+    compiled = functools.partial(
+        jax.jit, donate_argnums=0, compiler_options=placement.compiler_options
+    )
+    step_group = compiled(over_seeds(train_step, placement, **specs))
     scans: dict[int, Callable] = {}
 
     def scan_group(num_steps: int) -> Callable:
@@ -195,7 +199,7 @@ def make_train_interval(
                     lambda state, _: train_step(state, images, labels), state, length=num_steps
                 )
 
-            scans[num_steps] = jax.jit(over_seeds(many_steps, placement, **specs), donate_argnums=0)
+            scans[num_steps] = compiled(over_seeds(many_steps, placement, **specs))
         return scans[num_steps]
 
     def train_group(group, next_batch, num_steps, progress):
@@ -274,9 +278,7 @@ def train(
     placement = place(
         num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop, devices=devices
     )
-    model = make_model(
-        config.model, num_classes=num_classes, chunked_gradient=placement.chunked_gradient
-    )
+    model = make_model(config.model, num_classes=num_classes, cpu_convolution=placement.on_cpu)
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     distortions = augment_names(cfg.augment)

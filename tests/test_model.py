@@ -17,7 +17,7 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 def network(**fields):
     config = load_config("default").model
     config.update(fields)
-    return make_model(config, num_classes=2, chunked_gradient=True)
+    return make_model(config, num_classes=2, cpu_convolution=True)
 
 
 def shapes(params):
