@@ -53,10 +53,11 @@ DISTRIBUTED_JOBS = ("train", "hash_images")
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Does the config's job in a workdir that no other process uses meanwhile."""
     module = importlib.import_module(choose(JOBS, config.job, "job"))
-    # Not above: it loads NumPy and TensorBoard's writer, which --help does without.
+    # Not above: they load JAX, NumPy and TensorBoard's writer, which --help does without.
+    from phash_jax.compilation import kept_programs
     from phash_jax.workdir import locked
 
-    with locked(workdir):
+    with locked(workdir), kept_programs():
         return module.run(config, workdir)
 
 
@@ -71,6 +72,7 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     import jax
 
     from phash_jax import processes
+    from phash_jax.compilation import kept_programs
 
     values = flags.FLAGS
     processes.join(
@@ -82,7 +84,8 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     try:
         if processes.is_first():
             return run_job(config, workdir)
-        return importlib.import_module(JOBS[config.job]).run(config, workdir)
+        with kept_programs():
+            return importlib.import_module(JOBS[config.job]).run(config, workdir)
     except jax.errors.JaxRuntimeError as error:
         raise processes.lost(error) from error
 

@@ -1,30 +1,85 @@
-"""Programs compiled once, though each run traces its own."""
+"""Programs compiled once, though every run, and every start of the command, traces its own."""
 
 import contextlib
+import hashlib
+import os
+import platform
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
+from absl import logging
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+# The programs of a job are some megabytes; those used longest ago are removed.
+_MAX_BYTES = 1 << 30
+# What compiles faster than this costs as much to load.
+_MIN_SECONDS = 0.1
+
+
+def _processor() -> str:
+    """What tells one kind of CPU from another; programs for one need not run on the other."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    # x86 names what the CPU can do "flags", ARM "Features".
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def programs_folder() -> Path:
+    """Where this user's compiled programs are kept: in ``XDG_CACHE_HOME``, usually ``~/.cache``."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    kind = hashlib.sha256(f"{platform.machine()} {_processor()}".encode()).hexdigest()[:12]
+    return Path(caches) / "phash_jax" / f"programs-{kind}"
 
 
 @contextlib.contextmanager
-def shared_programs() -> Iterator[None]:
+def _writable_folder() -> Iterator[str]:
+    try:
+        folder = programs_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        logging.warning("compiled programs are not kept for the next start: %s", error)
+        with tempfile.TemporaryDirectory(prefix="phash_jax-", ignore_cleanup_errors=True) as folder:
+            yield folder
+    else:
+        yield str(folder)
+
+
+@contextlib.contextmanager
+def kept_programs() -> Iterator[None]:
     """Within it, a program that was compiled before is loaded instead of compiled again.
 
     Runs of one sweep that differ in a seed, in data of one shape or in how weights start have the
-    same training program. JAX's compilation cache knows it by its content; it lies in a temporary
-    folder, since programs for one CPU need not run on another, unless the user has named a folder
-    (``JAX_COMPILATION_CACHE_DIR``).
+    same programs; so has a run that is resumed. JAX's compilation cache knows them by their
+    content, XLA's version and the device. It lies in ``programs_folder()`` and keeps to 1 GiB; if
+    that cannot be written, in a temporary folder for this start alone. A folder that the user has
+    named (``JAX_COMPILATION_CACHE_DIR``) is used as JAX would; ``JAX_ENABLE_COMPILATION_CACHE=0``
+    turns all of it off.
     """
     if jax.config.jax_compilation_cache_dir:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="phash_jax-", ignore_cleanup_errors=True) as folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
+    with _writable_folder() as folder:
+        chosen = {
+            "jax_compilation_cache_dir": folder,
+            "jax_compilation_cache_max_size": _MAX_BYTES,
+            "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS,
+        }
+        before = {name: getattr(jax.config, name) for name in chosen}
+        _configure(chosen)
         try:
             yield
         finally:
-            jax.config.update("jax_compilation_cache_dir", None)
-            # Else JAX goes on looking into the folder that is no more.
-            reset_cache()
+            _configure(before)
+
+
+def _configure(options: dict) -> None:
+    for name, value in options.items():
+        jax.config.update(name, value)
+    # JAX asks for the folder once, when it first compiles.
+    reset_cache()

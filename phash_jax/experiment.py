@@ -8,7 +8,6 @@ from absl import logging
 from phash_jax import processes, provenance, results
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
-from phash_jax.compilation import shared_programs
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.errors import UserError
@@ -76,8 +75,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         claim(workdir, config)
         for run, run_workdir in runs:
             claim(run_workdir, run)
-    with shared_programs():
-        return _run_each(runs, names(config.only), workdir)
+    return _run_each(runs, names(config.only), workdir)
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:

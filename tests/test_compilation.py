@@ -1,5 +1,6 @@
-"""Programs compiled once for several runs."""
+"""Programs compiled once for several runs and starts."""
 
+import logging
 from pathlib import Path
 
 import jax
@@ -7,22 +8,24 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from phash_jax.compilation import shared_programs
+from phash_jax import compilation
+from phash_jax.compilation import kept_programs, programs_folder
 
 
 @pytest.fixture(autouse=True)
-def no_folder():
+def caches(monkeypatch, tmp_path):
     """As for a user who has named no folder; the tests themselves have one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     folder = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     reset_cache()
-    yield
+    yield tmp_path / "caches"
     jax.config.update("jax_compilation_cache_dir", folder)
     reset_cache()
 
 
 @pytest.fixture
-def hits():
+def hits(monkeypatch):
     """Programs loaded from the cache, while even the smallest are kept."""
     found = []
 
@@ -30,12 +33,10 @@ def hits():
         if event == "/jax/compilation_cache/cache_hits":
             found.append(event)
 
-    before = jax.config.jax_persistent_cache_min_compile_time_secs
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    monkeypatch.setattr(compilation, "_MIN_SECONDS", 0)
     jax.monitoring.register_event_listener(listen)
     yield found
     jax.monitoring.unregister_event_listener(listen)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
 def _run_anew(scale):
@@ -44,8 +45,7 @@ def _run_anew(scale):
 
 
 def test_the_same_program_of_another_run_is_loaded(hits):
-    with shared_programs():
-        folder = Path(jax.config.jax_compilation_cache_dir)
+    with kept_programs():
         first = _run_anew(2.0)
         before = len(hits)
         second = _run_anew(2.0)
@@ -54,17 +54,60 @@ def test_the_same_program_of_another_run_is_loaded(hits):
         _run_anew(3.0)
         assert len(hits) == before
     assert (first == second).all()
-    assert not folder.exists()
     assert jax.config.jax_compilation_cache_dir is None
     before = len(hits)
     _run_anew(2.0)
     assert len(hits) == before
 
 
-def test_the_users_own_folder_stays(hits, tmp_path):
+def test_the_same_program_of_another_start_is_loaded(hits, caches):
+    with kept_programs():
+        first = _run_anew(2.0)
+    assert programs_folder().parent == caches / "phash_jax"
+    assert list(programs_folder().glob("*-cache"))
+    with kept_programs():
+        before = len(hits)
+        assert (_run_anew(2.0) == first).all()
+        assert len(hits) > before
+
+
+def test_what_was_used_longest_ago_is_removed(hits, monkeypatch):
+    with kept_programs():
+        _run_anew(2.0)
+    one = sum(path.stat().st_size for path in programs_folder().glob("*-cache"))
+    monkeypatch.setattr(compilation, "_MAX_BYTES", 3 * one)
+    with kept_programs():
+        for scale in range(10, 20):
+            _run_anew(scale)
+    files = list(programs_folder().glob("*-cache"))
+    assert 0 < sum(path.stat().st_size for path in files) <= 3 * one
+
+
+def test_a_damaged_program_is_compiled_anew(hits):
+    with kept_programs():
+        first = _run_anew(2.0)
+        for path in programs_folder().glob("*-cache"):
+            path.write_bytes(path.read_bytes()[:100])
+        with pytest.warns(UserWarning, match="Error reading persistent compilation cache entry"):
+            assert (_run_anew(2.0) == first).all()
+
+
+def test_where_nothing_can_be_kept_runs_still_share_programs(hits, caches, caplog):
+    caches.write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING), kept_programs():
+        folder = Path(jax.config.jax_compilation_cache_dir)
+        _run_anew(2.0)
+        before = len(hits)
+        _run_anew(2.0)
+        assert len(hits) > before
+    assert not folder.exists()
+    assert "compiled programs are not kept for the next start" in caplog.text
+
+
+def test_the_users_own_folder_stays(tmp_path):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     try:
-        with shared_programs():
+        with kept_programs():
             assert jax.config.jax_compilation_cache_dir == str(tmp_path)
         assert jax.config.jax_compilation_cache_dir == str(tmp_path)
     finally:
