@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,9 @@ from phash_jax import tables
 from phash_jax.choices import choose
 from phash_jax.hashing import HASHES
 from phash_jax.resampling import PILLOW_GENERATIONS
+
+if TYPE_CHECKING:
+    import duckdb
 
 _NAME, _PARTS = "catalog.parquet", "parts"
 

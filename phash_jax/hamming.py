@@ -67,9 +67,9 @@ class Pairs(NamedTuple):
         total: how many pairs there are; more than are listed if ``max_pairs`` cut the list.
     """
 
-    left: Int64[np.ndarray, "pairs"]
-    right: Int64[np.ndarray, "pairs"]
-    distance: Int32[np.ndarray, "pairs"]
+    left: Int64[np.ndarray, " pairs"]
+    right: Int64[np.ndarray, " pairs"]
+    distance: Int32[np.ndarray, " pairs"]
     total: int
 
 
@@ -243,7 +243,7 @@ class _Search(NamedTuple):
     """
 
     lanes: UInt32[np.ndarray, "lanes words"]
-    start: Int32[np.ndarray, "lanes"]
+    start: Int32[np.ndarray, " lanes"]
     rows: UInt32[np.ndarray, "rows words"]
     radius: int
     mesh: Mesh
@@ -298,7 +298,7 @@ def _search(a, b, *, radius: int, devices: Sequence[jax.Device] | None) -> _Sear
     return _Search(lanes, start.astype(np.int32), rows, radius, _mesh(devices))
 
 
-def _counts(search: _Search) -> Int64[np.ndarray, "lanes"]:
+def _counts(search: _Search) -> Int64[np.ndarray, " lanes"]:
     """How many of its rows each lane has within the radius."""
     if not (len(search.lanes) and len(search.rows)):
         return np.zeros(len(search.lanes), np.int64)
@@ -315,8 +315,8 @@ def _counts(search: _Search) -> Int64[np.ndarray, "lanes"]:
 
 
 def _positions(
-    search: _Search, chosen: Int64[np.ndarray, "chosen"]
-) -> tuple[Int64[np.ndarray, "pairs"], Int64[np.ndarray, "pairs"]]:
+    search: _Search, chosen: Int64[np.ndarray, " chosen"]
+) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
     """All pairs of the chosen lanes, sorted by lane, then by row."""
     found = [np.zeros((2, 0), np.int64)]
     if len(chosen):
@@ -346,10 +346,10 @@ def _positions(
 
 def _expand(
     search: _Search,
-    lane: Int64[np.ndarray, "hits"],
-    segment: Int64[np.ndarray, "hits"],
+    lane: Int64[np.ndarray, " hits"],
+    segment: Int64[np.ndarray, " hits"],
     members: Int64[np.ndarray, "segments size"],
-) -> tuple[Int64[np.ndarray, "pairs"], Int64[np.ndarray, "pairs"]]:
+) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
     """The pairs of each lane with the rows of its segment, as far as they count."""
     found = [np.zeros((2, 0), np.int64)]
     for first in range(0, len(lane), _HITS_AT_ONCE):

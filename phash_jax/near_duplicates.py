@@ -34,15 +34,15 @@ class NearDuplicates(NamedTuple):
         complete_to: all pairs up to this distance are listed; -1 if not even all of distance 0.
     """
 
-    left: Integer[np.ndarray, "pairs"]
-    right: Integer[np.ndarray, "pairs"]
-    distance: Integer[np.ndarray, "pairs"]
-    group: Integer[np.ndarray, "pairs"]
+    left: Integer[np.ndarray, " pairs"]
+    right: Integer[np.ndarray, " pairs"]
+    distance: Integer[np.ndarray, " pairs"]
+    group: Integer[np.ndarray, " pairs"]
     total: int
     complete_to: int
 
 
-def codes(columns: Mapping[str, UInt64[np.ndarray, "n"]]) -> UInt32[np.ndarray, "n words"]:
+def codes(columns: Mapping[str, UInt64[np.ndarray, " n"]]) -> UInt32[np.ndarray, "n words"]:
     """The columns of one hash in a catalog as packed words, most significant first."""
     halves = [half for c in columns.values() for half in (c >> np.uint64(32), c)]
     return np.stack([half.astype(np.uint32) for half in halves], axis=1)
@@ -77,7 +77,7 @@ def _columns(pairs: "hamming.Pairs") -> Integer[np.ndarray, "3 pairs"]:
     return np.stack([np.asarray(c, np.int64) for c in (pairs.left, pairs.right, pairs.distance)])
 
 
-def _groups(left, right, distance, num_codes: int) -> Integer[np.ndarray, "pairs"]:
+def _groups(left, right, distance, num_codes: int) -> Integer[np.ndarray, " pairs"]:
     """Numbers the connected components in the order in which the sorted pairs first reach them."""
     graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(num_codes, num_codes))
     _, component = connected_components(graph, directed=False)

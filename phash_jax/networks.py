@@ -117,8 +117,11 @@ def restore(
                 f"the networks in {folder} tell {', '.join(trained_for)} apart, the images to test "
                 f"with are {', '.join(class_names)}: choose others with data.name and data.classes"
             )
-        # Testing needs no gradient.
-        model = make_model(config.model, num_classes=len(class_names), cpu_convolution=False)
+        model = make_model(
+            config.model,
+            num_classes=len(class_names),
+            cpu_convolution=jax.default_backend() == "cpu",
+        )
         optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
         preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
         first, count = config.train.seed, config.train.num_seeds

@@ -108,8 +108,6 @@ def make_count_correct(
     ``labels`` (-1 for padding) and ``numbers`` int32 ``[N]`` are split over the devices; the
     counts are int32 ``[seeds]`` per run.
     """
-    # XLA:CPU turns a vmap over kernels into a grouped convolution, several times slower.
-    unrolled = images.mesh.devices.flat[0].platform == "cpu"
 
     def count(variables, images, labels, numbers, key, severity):
         distorted = distort_batch(distortion, key, images, numbers, severity)
@@ -120,14 +118,7 @@ def make_count_correct(
                 logits = networks.logits(of_seed, distorted)
                 return jnp.sum(jnp.argmax(logits, -1) == labels, dtype=jnp.int32)
 
-            if unrolled:
-                one_by_one = [
-                    correct(jax.tree.map(lambda leaf, i=i: leaf[i], stacked))
-                    for i in range(len(networks.seeds))
-                ]
-                counts.append(jnp.stack(one_by_one))
-            else:
-                counts.append(jax.vmap(correct)(stacked))
+            counts.append(jax.vmap(correct)(stacked))
         return lax.psum(counts, BATCH)
 
     split, whole = PartitionSpec(BATCH), PartitionSpec()

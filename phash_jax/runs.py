@@ -15,6 +15,7 @@ from phash_jax.optimizers import OPTIMIZERS, SCHEDULES
 from phash_jax.placement import LOOPS
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.published import PUBLISHED
+from phash_jax.train import check_numbers
 from phash_jax.workdir import flatten
 
 _CHOICES = {
@@ -40,11 +41,12 @@ def named_runs(
     Without named runs it is the config itself, in ``workdir``; with them, each is the config with
     its overrides, in ``workdir/<name>``.
 
-    Every choice is looked up now, so that a misspelt one is not found after hours of training.
+    Every choice is looked up now, and every number of ``config.train`` checked, so that a wrong one
+    is not found after the data are loaded, or after hours of training.
 
     Raises:
         ValueError: a run overrides a field that does not exist or gives it a value of another
-            type, ``only`` names no run, or a choice is unknown.
+            type, ``only`` names no run, a choice is unknown, or a number out of range.
     """
     unknown = [name for name in names(config.only) if name not in config.runs]
     if unknown:
@@ -53,7 +55,7 @@ def named_runs(
             f"{config.name} has {', '.join(config.runs) or 'none'}"
         )
     if not config.runs:
-        _check_choices(config)
+        _check(config)
         return [(config, workdir)]
     runs = []
     for name, overrides in config.runs.items():
@@ -65,14 +67,15 @@ def named_runs(
         run.lock()
         try:
             run.update(overrides)
-        except (KeyError, TypeError, AttributeError) as error:
+            _check(run)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"run {name} of {config.name}: {error}") from error
-        _check_choices(run)
         runs.append((run, workdir / name))
     return runs
 
 
-def _check_choices(config: ml_collections.ConfigDict) -> None:
+def _check(config: ml_collections.ConfigDict) -> None:
+    check_numbers(config.train)
     fields = flatten(config.to_dict())
     for field, table in _CHOICES.items():
         choose(table, fields[field], field)

@@ -223,6 +223,31 @@ def make_train_interval(
     return interval
 
 
+def check_numbers(cfg: ml_collections.ConfigDict) -> None:
+    """ValueError if a number of ``config.train`` is out of range; needs no data and no devices."""
+    at_least_one = (
+        "num_steps",
+        "num_seeds",
+        "batch_size",
+        "prefetch",
+        "log_every",
+        "keep_checkpoints",
+    )
+    for field in at_least_one:
+        if cfg[field] < 1:
+            raise ValueError(f"train.{field} must be 1 or more, got {cfg[field]}")
+    if cfg.checkpoint_every % cfg.log_every:
+        raise ValueError(
+            f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "
+            f"train.log_every ({cfg.log_every})"
+        )
+    if cfg.test_every < 0 or cfg.test_every % cfg.log_every:
+        raise ValueError(
+            f"train.test_every ({cfg.test_every}) must be 0 or a multiple of "
+            f"train.log_every ({cfg.log_every})"
+        )
+
+
 def train(
     config: ml_collections.ConfigDict,
     split: Split,
@@ -253,27 +278,7 @@ def train(
         StopRequestedError: a signal came; what was trained up to the last log line is saved.
     """
     cfg = config.train
-    at_least_one = (
-        "num_steps",
-        "num_seeds",
-        "batch_size",
-        "prefetch",
-        "log_every",
-        "keep_checkpoints",
-    )
-    for field in at_least_one:
-        if cfg[field] < 1:
-            raise ValueError(f"train.{field} must be 1 or more, got {cfg[field]}")
-    if cfg.checkpoint_every % cfg.log_every:
-        raise ValueError(
-            f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "
-            f"train.log_every ({cfg.log_every})"
-        )
-    if cfg.test_every < 0 or cfg.test_every % cfg.log_every:
-        raise ValueError(
-            f"train.test_every ({cfg.test_every}) must be 0 or a multiple of "
-            f"train.log_every ({cfg.log_every})"
-        )
+    check_numbers(cfg)
     seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
     placement = place(
         num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop, devices=devices

@@ -69,6 +69,15 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         named(config)
 
 
+def test_numbers_out_of_range_are_found_before_any_work():
+    config = load_config("compare")
+    config.runs.phash = {"preprocess": "average_hash", "train": {"batch_size": 0}}
+    with pytest.raises(
+        ValueError, match=r"run phash of compare: train.batch_size must be 1 or more"
+    ):
+        named(config)
+
+
 def test_only_names_runs_that_exist():
     config = load_config("compare")
     config.only = "phash,wavelet"

@@ -291,7 +291,7 @@ def _make_builder(root: Path, archive: Archive):
 
 def _read_archive(
     path: Path,
-) -> dict[str, tuple[UInt8[np.ndarray, "n 32 32 3"], Integer[np.ndarray, "n"]]]:
+) -> dict[str, tuple[UInt8[np.ndarray, "n 32 32 3"], Integer[np.ndarray, " n"]]]:
     """Images and labels of both splits, in the order of the files.
 
     A record is one byte of label and 3072 of picture: three planes, red first, each by rows.
