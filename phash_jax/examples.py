@@ -14,6 +14,9 @@ from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.preprocess import PREPROCESS
 
+# Between pictures, as a share of their width.
+_GAP = 0.04
+
 
 def _first_of_each_class(split: Split, per_class: int) -> np.ndarray:
     classes = np.unique(split.labels)
@@ -137,18 +140,29 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
     columns, lines = max(1, len(titles)), max((t.count("\n") + 1 for t in titles), default=1)
     figure = Figure(figsize=(1.6 + 0.9 * columns, 0.08 + 0.17 * lines + 0.95 * len(rows)))
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for panel in grid.flat:
-        panel.set(xticks=[], yticks=[])
+    # One panel per row: Matplotlib needs as long for a panel of one picture.
+    panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for panel, (row, pictures) in zip(panels, rows.items(), strict=True):
+        width = pictures.shape[2]
+        step = width + max(1, round(_GAP * width))
+        if len(pictures):
+            gap = [(0, step - width) if axis == 2 else (0, 0) for axis in range(pictures.ndim)]
+            side_by_side = np.concatenate(np.pad(pictures, gap, constant_values=1), axis=1)
+            panel.imshow(side_by_side, vmin=0, vmax=1, interpolation="nearest")
+        panel.set(xticks=[], yticks=[], xlim=(-0.5, step * columns - 0.5))
         panel.spines[:].set_visible(False)
-    for panels, (row, pictures) in zip(grid, rows.items(), strict=True):
-        for panel, picture in zip(panels, pictures, strict=False):
-            panel.imshow(picture, vmin=0, vmax=1, interpolation="nearest")
-        panels[0].set_ylabel(
-            textwrap.fill(row, 14), rotation=0, ha="right", va="center", fontsize=9
-        )
-    for panel, title in zip(grid[0], titles, strict=False):
-        panel.set_title(title, fontsize=9)
+        panel.set_ylabel(textwrap.fill(row, 14), rotation=0, ha="right", va="center", fontsize=9)
+        if panel is panels[0]:
+            for number, title in enumerate(titles):
+                panel.annotate(
+                    title,
+                    (step * number + (width - 1) / 2, -0.5),
+                    xytext=(0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    fontsize=9,
+                )
     figure.subplots_adjust(
         left=1.5 / figure.get_figwidth(),
         right=0.995,
@@ -157,4 +171,7 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         wspace=0.04,
         hspace=0.04,
     )
-    figure.savefig(path, dpi=100)
+    # Whole or not at all: what is there is not drawn again.
+    temporary = path.with_suffix(".tmp")
+    figure.savefig(temporary, dpi=100, format="png")
+    temporary.replace(path)

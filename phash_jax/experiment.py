@@ -27,10 +27,9 @@ class RunFailedError(UserError):
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
     test_sets, first = names(config.test_sets), processes.is_first()
-    if first:
-        plot_examples(
-            dataset, workdir / "examples.png", preprocess=config.preprocess, test_sets=test_sets
-        )
+    examples = workdir / "examples.png"
+    if first and not examples.exists():
+        plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
 
     def make_test(placement: Placement) -> Test:
         logits_of = make_evaluate(config, dataset, placement)
@@ -79,7 +78,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:
-    finished, failed, loaded, dataset = {}, [], None, None
+    finished, failed, loaded, dataset, summary = {}, [], None, None, ""
     first = processes.is_first()
     for run, run_workdir in runs:
         result = results.read(run_workdir).get(run.name)
@@ -98,15 +97,19 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                     results.write_failure(run_workdir, error)
                 logging.error("run %s: %s", run.name, error)
                 failed.append(f"run {run.name}: {error}")
+                summary = ""
                 continue
             if first:
                 results.write(run_workdir, {run.name: result})
-                report.write(workdir, [workdir])
+                results.write(workdir, finished | {run.name: result})
+                summary = report.write(workdir, [workdir])
         if result is not None:
             finished[run.name] = result
-            if first:
-                results.write(workdir, finished)
-    summary = report.write(workdir, [workdir]) if first else ""
+    if first and finished:
+        results.write(workdir, finished)
+    # What the last run has just written says everything, unless one failed since.
+    if first and not summary:
+        summary = report.write(workdir, [workdir])
     processes.wait("reported")
     if failed:
         raise RunFailedError(" ".join(failed))
