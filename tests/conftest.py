@@ -4,6 +4,7 @@ import importlib
 import os
 import tempfile
 
+import filelock
 import jaxtyping
 import ml_collections
 import numpy as np
@@ -138,11 +139,30 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def real_cifar10() -> Dataset:
+def real_cifar10(tmp_path_factory, worker_id) -> Dataset:
     root = cifar10._root("")
     if not cifar10._is_prepared(root / "cifar10" / cifar10.VERSION):
         pytest.skip(f"no CIFAR-10 in {root}; TFDS_DATA_DIR names another folder")
-    return cifar10.load(data_dir="")
+    if worker_id == "master":
+        return cifar10.load(data_dir="")
+    # The processes of one test session decode its 60,000 pictures once.
+    decoded = tmp_path_factory.getbasetemp().parent / "cifar10.npz"
+    with filelock.FileLock(f"{decoded}.lock"):
+        if not decoded.exists():
+            loaded = cifar10.load(data_dir="")
+            arrays = {
+                f"{name}_{field}": getattr(split, field)
+                for name, split in (("train", loaded.train), ("test", loaded.test))
+                for field in ("images", "labels", "ids")
+            }
+            np.savez(decoded, class_names=loaded.class_names, **arrays)
+            return loaded
+    with np.load(decoded) as file:
+        splits = [
+            Split(*(file[f"{name}_{field}"] for field in ("images", "labels", "ids")))
+            for name in ("train", "test")
+        ]
+        return Dataset(*splits, tuple(file["class_names"].tolist()))
 
 
 def make_small_config() -> ml_collections.ConfigDict:
