@@ -118,10 +118,10 @@ def restore_newest(directory: Path, state: Any) -> Any | None:
     """
     with _by_itself():
         restored, damaged = _newest_good(directory, state)
-        if not processes.all_have(len(damaged)):
+        if not processes.all_have(f"{digest(restored)} {damaged}"):
             raise CheckpointError(
-                f"not all processes can read the same checkpoints in {directory}: see which of "
-                "them calls one damaged, and start again when all see the same folder"
+                f"not all processes read the same checkpoint in {directory}: start again when all "
+                "see the same folder (if one of them calls a checkpoint damaged, its disk is)"
             )
         if restored is None and damaged:
             raise _all_damaged(directory, damaged, "to train from the start")

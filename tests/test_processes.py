@@ -27,7 +27,7 @@ FIELDS = {
 }
 
 
-def start_both(arguments, outputs):
+def start_both(arguments, outputs, workdirs=(None, None)):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -35,6 +35,7 @@ def start_both(arguments, outputs):
         start(
             [
                 *arguments,
+                *([f"--workdir={workdirs[number]}"] if workdirs[number] else []),
                 "--distributed",
                 f"--coordinator=localhost:{port}",
                 "--num_processes=2",
@@ -143,6 +144,21 @@ def test_a_seed_in_each_process(tmp_path, npz):
     result = results.read(together)["original"]
     assert result["seeds"] == [0, 1]
     assert result["test_correct"] == results.read(alone)["original"]["test_correct"]
+
+
+def test_a_checkpoint_that_only_one_process_sees(tmp_path, npz):
+    outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    workdirs = [tmp_path / "on_one_disk", tmp_path / "on_another"]
+    fields = {"train.num_steps": 20, "train.checkpoint_every": 20}
+    finish(training(workdirs[0], npz, **fields), outputs)
+    # As after a kill between the last checkpoint and the test.
+    (workdirs[0] / "results.json").unlink()
+    both = start_both(training(workdirs[0], npz, **fields), outputs, workdirs)
+    assert join_both(both, outputs) == [1, 1]
+    for output in outputs:
+        said = output.read_text()
+        assert "error: run original: not all processes read the same checkpoint in" in said
+        assert "Traceback" not in said
 
 
 def test_hashing_pictures_in_two_processes(tmp_path):
