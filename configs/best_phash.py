@@ -8,7 +8,7 @@ the whole image, loses bits where values are clipped.
 
 CIFAR-10 cats and dogs, 2,000 steps (--config.train.num_steps=2000: 128,000 images seen, a fifth of
 the study's), 5 seeds, mean and 95 % interval: 80.0 % [79.5, 80.4] clean, 78.6 % [78.1, 79.2] at
-contrast 200.
+contrast 200. 5,000 steps, 6 seeds: 81.8 % [81.1, 82.4] and 80.2 % [79.6, 80.7].
 """
 
 from configs import best_raw
