@@ -43,6 +43,9 @@ def get_config() -> ConfigDict:
     config.test_batch_size = 500
     # Test the mirrored image too and average the logits.
     config.test_flip = False
+    # Test the image moved by so many pixels to each of the four diagonals too, and average the
+    # logits; what is missing is reflected.
+    config.test_shift = 0
 
     config.data = data = ConfigDict()
     # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).

@@ -1,11 +1,14 @@
 """Logits of trained networks on a test set, clean or distorted."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
@@ -18,6 +21,37 @@ from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_g
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
 
+def views(
+    images: UInt8[Array, "n h w c"], *, flip: bool, shift: int
+) -> UInt8[Array, "views n h w c"]:
+    """The images themselves first, then as ``predict`` sees them besides.
+
+    Args:
+        images: uint8 images.
+        flip: mirror every view, left to right.
+        shift: move the images by so many pixels to each of the four diagonals; what comes in at
+            the border is the image reflected, as in ``augment.random_move``. 0: do not.
+
+    Raises:
+        ValueError: the images are not larger than ``shift``.
+    """
+    seen = [images]
+    if shift:
+        height, width = images.shape[1:3]
+        if min(height, width) <= shift:
+            raise ValueError(
+                f"test_shift is {shift} pixels, images are {height}x{width}: it must be smaller "
+                "than both"
+            )
+        margin = (shift, shift)
+        padded = jnp.pad(images, ((0, 0), margin, margin, (0, 0)), mode="reflect")
+        corners = itertools.product((0, 2 * shift), repeat=2)
+        seen += [padded[:, top : top + height, left : left + width] for top, left in corners]
+    if flip:
+        seen += [view[:, :, ::-1] for view in seen]
+    return jnp.stack(seen)
+
+
 def predict(
     model: ConvNet,
     preprocess: Preprocess,
@@ -25,13 +59,15 @@ def predict(
     images: UInt8[Array, "n h w c"],
     *,
     test_flip: bool,
+    test_shift: int,
 ) -> Float[Array, "n outputs"]:
-    """Logits of one network for uint8 images, or their mean with the mirrored images' logits."""
+    """Logits of one network for uint8 images, the mean over their ``views``."""
 
     def of(images):
         return model.apply(variables, jax.vmap(preprocess)(images), train=False)
 
-    return (of(images) + of(images[:, :, ::-1])) / 2 if test_flip else of(images)
+    # One after another: all at once would take as many times the memory.
+    return lax.map(of, views(images, flip=test_flip, shift=test_shift)).mean(0)
 
 
 def make_predict(
@@ -41,6 +77,7 @@ def make_predict(
     placement: Placement,
     *,
     test_flip: bool = False,
+    test_shift: int = 0,
 ) -> Callable:
     """Returns a jitted ``(group, images) -> logits`` for a group of seeds.
 
@@ -53,7 +90,14 @@ def make_predict(
             "params": averaged(state.params, state.opt_state),
             "batch_stats": state.batch_stats,
         }
-        return predict(model, preprocess, variables, jax.vmap(distort)(images), test_flip=test_flip)
+        return predict(
+            model,
+            preprocess,
+            variables,
+            jax.vmap(distort)(images),
+            test_flip=test_flip,
+            test_shift=test_shift,
+        )
 
     return jax.jit(
         over_seeds(
@@ -123,6 +167,7 @@ def make_evaluate(
             choose(TEST_SETS, name, "test_sets"),
             placement,
             test_flip=config.test_flip,
+            test_shift=config.test_shift,
         )
         for name in names(config.test_sets)
     }

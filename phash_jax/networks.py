@@ -17,6 +17,7 @@ from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged, make_optimizer
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.train import make_init
+from phash_jax.workdir import stored_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Networks:
         variables: its parameters (or their moving average) and running statistics, float32, seeds
             on the leading axis.
         test_flip: whether the mirrored image is tested too.
+        test_shift: pixels that the image is moved by and tested again; 0: not.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Networks:
     model: ConvNet
     variables: PyTree[Array]
     test_flip: bool
+    test_shift: int
 
     def logits(
         self, variables: PyTree[Array], images: UInt8[Array, "n h w c"]
@@ -56,6 +59,7 @@ class Networks:
             variables,
             images,
             test_flip=self.test_flip,
+            test_shift=self.test_shift,
         )
 
 
@@ -107,7 +111,7 @@ def restore(
 ) -> Networks:
     """The networks of one run, from its newest good checkpoint; see ``restore_all``."""
     try:
-        fields = json.loads((folder / "config.json").read_text())
+        fields = stored_config(folder)
         # JSON knows no tuples, and a field that holds a list keeps no tuple either.
         fields["model"]["dense_features"] = tuple(fields["model"]["dense_features"])
         config = ml_collections.ConfigDict(fields)
@@ -151,6 +155,7 @@ def restore(
             "batch_stats": state.batch_stats,
         },
         test_flip=config.test_flip,
+        test_shift=config.test_shift,
     )
 
 

@@ -24,6 +24,9 @@ _FREE_FIELDS = (
     "pictures.threads",
 )
 
+# Fields that were added later, and what runs from before them were made with.
+_LATER_FIELDS = {"test_shift": 0}
+
 
 class WorkdirError(UserError):
     """The folder cannot be used for this config."""
@@ -83,6 +86,20 @@ def _cannot_write(workdir: Path, error: OSError) -> WorkdirError:
     )
 
 
+def stored_config(workdir: Path) -> dict[str, Any]:
+    """The fields of ``config.json``, with those that a run from before them lacks.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        json.JSONDecodeError: it is damaged.
+        TypeError: it holds something else than fields.
+    """
+    fields = json.loads((workdir / "config.json").read_text())
+    if not isinstance(fields, dict):
+        raise TypeError(f"it holds a {type(fields).__name__}, not fields")
+    return _LATER_FIELDS | fields
+
+
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
 
@@ -100,10 +117,10 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     except OSError as error:
         raise _cannot_write(workdir, error) from error
     try:
-        found = flatten(json.loads(path.read_text()))
-    except json.JSONDecodeError as error:
+        found = flatten(stored_config(workdir))
+    except (json.JSONDecodeError, TypeError) as error:
         raise WorkdirError(
-            f"{path} is not JSON ({error}): this is not a workdir of ours, or it is damaged; "
+            f"{path} is not a config ({error}): this is not a workdir of ours, or it is damaged; "
             "choose another --workdir"
         ) from error
     expected = flatten(wanted)

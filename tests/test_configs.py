@@ -1,5 +1,6 @@
 """Every config loads, is locked by main.py, and describes the runs it says."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,6 @@ def test_a_run_with_an_unknown_field_is_refused():
     ("field", "message"),
     [
         ("test_sets", "unknown test_sets 'oops'; choose one of clean, contrast_200"),
-        ("data.name", "unknown data.name 'oops'; choose one of synthetic, cifar10, file"),
         ("published", "unknown published 'oops'; choose one of original, phash,"),
         ("train.loop", "unknown train.loop 'oops'; choose one of auto, scan, dispatch"),
     ],
@@ -103,9 +103,21 @@ def test_where_the_data_lies_may_change(tmp_path):
     claim(tmp_path, moved)
 
 
-def test_damaged_config_json_is_named(tmp_path):
-    (tmp_path / "config.json").write_text('{"name": ')
-    with pytest.raises(WorkdirError, match=r"config.json is not JSON"):
+def test_a_run_from_before_a_field_goes_on_with_what_it_was_made_with(tmp_path):
+    old = load_config("original").to_dict()
+    del old["test_shift"]
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    claim(tmp_path, load_config("original"))
+    other = load_config("original")
+    other.test_shift = 1
+    with pytest.raises(WorkdirError, match="undo: test_shift: 0 there, 1 now"):
+        claim(tmp_path, other)
+
+
+@pytest.mark.parametrize("text", ['{"name": ', "[]"])
+def test_damaged_config_json_is_named(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(WorkdirError, match=r"config.json is not a config"):
         claim(tmp_path, load_config("original"))
 
 

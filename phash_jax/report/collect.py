@@ -1,7 +1,6 @@
 """What the workdirs hold, read without trusting any of it."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from phash_jax import provenance, results
 from phash_jax.choices import names
 from phash_jax.metrics import read_metrics
 from phash_jax.published import FIG_5_5
-from phash_jax.workdir import flatten
+from phash_jax.workdir import flatten, stored_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +71,9 @@ def folders_of_job(workdirs: Sequence[Path], job: str) -> list[Path]:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError):
+        return stored_config(folder)
+    except (OSError, ValueError, TypeError):
         return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
