@@ -47,7 +47,7 @@ JOBS: dict[str, str] = {
     "hash_study": "phash_jax.hash_study",
 }
 # Those that several processes can do together.
-DISTRIBUTED_JOBS = ("train", "hash_images")
+DISTRIBUTED_JOBS = ("train", "hash_images", "catalog")
 
 
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
@@ -67,7 +67,7 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     if config.job not in DISTRIBUTED_JOBS:
         raise ValueError(
             f"job {config.job} runs in one process: leave out --distributed "
-            f"(it is for {' and '.join(DISTRIBUTED_JOBS)})"
+            f"(it is for {', '.join(DISTRIBUTED_JOBS)})"
         )
     import jax
 

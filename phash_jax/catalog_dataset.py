@@ -16,7 +16,7 @@ from jaxtyping import Array, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog, provenance, tables
+from phash_jax import catalog, processes, provenance, tables
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.data.load import load_dataset
@@ -32,7 +32,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
     Leaves ``catalog.parquet`` in the workdir and ``<id>.png`` in ``config.catalog.image_dir``,
     training images first, each split in its own order. A run that was killed goes on with the part
-    it was writing.
+    it was writing. Of several processes, which share both folders, each writes its own parts.
 
     Raises:
         ValueError: a field that cannot be, or a bucket that cannot be reached.
@@ -45,9 +45,11 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             "a catalog has every image once and as it is: data.train_repeats must be 1 and "
             "data.scramble_train False"
         )
-    claim(workdir, config)
-    provenance.record(workdir)
-    if not catalog.is_finished(workdir):
+    with processes.first_alone("claimed"):
+        claim(workdir, config)
+    if processes.is_first():
+        provenance.record(workdir)
+    if processes.as_first(not catalog.is_finished(workdir)):
         image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
         _write(
             load_dataset(config.data),
@@ -57,6 +59,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             hash_size=config.hash.size,
             pillow=config.hash.pillow,
         )
+    if not processes.is_first():
+        return ""
     return _fig_3_1(workdir, is_cifar10=config.data.name == "cifar10")
 
 
@@ -88,21 +92,24 @@ def _write(
     ]
     file_names = {name: _file_names(getattr(dataset, name)) for name in ("train", "test")}
     done = catalog.parts_done(workdir)
+    share = range(processes.number(), len(parts), processes.count())
     sizes = [rows.stop - rows.start for _, _, rows in parts]
     hash_all = _hash_program(tuple(hashes), hash_size, pillow)
     with (
         ThreadPoolExecutor() as threads,
         tqdm(
-            total=sum(sizes),
-            initial=sum(sizes[i] for i in done),
+            total=sum(sizes[index] for index in share),
+            initial=sum(sizes[index] for index in share if index in done),
             unit="image",
             desc="catalog",
             dynamic_ncols=True,
+            disable=None if processes.is_first() else True,
         ) as bar,
     ):
-        for index, (name, split, rows) in enumerate(parts):
+        for index in share:
             if index in done:
                 continue
+            name, split, rows = parts[index]
             images = split.images[rows]
             decisions = hash_all(_padded(images, min(_PART_SIZE, max(sizes))))
             paths = [image_dir / file_name for file_name in file_names[name][rows]]
@@ -123,7 +130,9 @@ def _write(
                 for row in np.flatnonzero(np.asarray(decision.fragile)[: len(images)]):
                     fragile[row] += ("," if fragile[row] else "") + hash_name
             catalog.write_part(workdir, index, columns | {"fragile": fragile})
-    catalog.finish(workdir)
+    processes.wait("cataloged")
+    if processes.is_first():
+        catalog.finish(workdir)
 
 
 def _file_names(split: Split) -> list[str]:

@@ -13,7 +13,7 @@ from test_faults import logged, saved_steps, wait_until
 from test_main import arguments, final_arrays, without_time
 from test_train import TOLERANCE, of
 
-from phash_jax import checkpoint, results
+from phash_jax import catalog_dataset, checkpoint, results
 from phash_jax.metrics import read_metrics
 
 # An odd number of seeds, so that every batch is split over all four devices; and at this rate float
@@ -186,6 +186,25 @@ def test_hashing_pictures_in_two_processes(tmp_path):
     for name in ("catalog.parquet", "near_duplicates.csv", "unreadable.csv"):
         assert (together / name).read_bytes() == (alone / name).read_bytes()
     assert len((together / "near_duplicates.csv").read_text().splitlines()) > 10
+
+
+def test_cataloging_a_dataset_in_two_processes(tmp_path, npz, monkeypatch):
+    monkeypatch.setattr(catalog_dataset, "_PART_SIZE", 50)
+    cataloging = ["--config=configs/catalog.py", "--config.data.name=file"]
+    cataloging += [f"--config.data.path={npz}", f"--config.catalog.image_dir={tmp_path / 'images'}"]
+    outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    finish([*cataloging, f"--workdir={together}"], outputs)
+    assert "357 images in" in outputs[0].read_text()
+    assert "images in" not in outputs[1].read_text()
+    images = {path.name: path.read_bytes() for path in (tmp_path / "images").iterdir()}
+    assert len(images) == 357
+
+    single = start([*cataloging, f"--workdir={alone}"], outputs[0])
+    single.join(120)
+    assert single.exitcode == 0, outputs[0].read_text()
+    assert (together / "catalog.parquet").read_bytes() == (alone / "catalog.parquet").read_bytes()
+    assert images == {path.name: path.read_bytes() for path in (tmp_path / "images").iterdir()}
 
 
 def test_what_cannot_be_done_together_is_refused(tmp_path):
