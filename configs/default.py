@@ -91,6 +91,9 @@ def get_config() -> ConfigDict:
     model.batch_norm = "none"
     # Share of values dropped before each hidden dense layer in training, 0 to below 1.
     model.dropout = 0.0
+    # What layers are computed in: float32 or bfloat16, for accelerators (on CPU it is slower).
+    # Parameters, optimizer, statistics of batch norm and loss are float32 in any case.
+    model.compute_dtype = "float32"
 
     config.optimizer = optimizer = ConfigDict()
     # adam, adamw, muon, sgd or adagrad; the weight decay of adamw and muon (of kernels only).

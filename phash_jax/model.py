@@ -24,6 +24,11 @@ KERNEL_INITS: dict[str, Callable[[float], nn.initializers.Initializer]] = {
     "uniform": lambda _: nn.initializers.uniform(1.0),
 }
 
+COMPUTE_DTYPES: dict[str, jnp.dtype] = {
+    "float32": jnp.dtype(jnp.float32),
+    "bfloat16": jnp.dtype(jnp.bfloat16),
+}
+
 BATCH_NORM_LAYERS: dict[str, Callable[[int], bool]] = {
     "none": lambda layer: False,
     "first": lambda layer: layer == 0,
@@ -58,6 +63,8 @@ class ConvNet(nn.Module):
         batch_norm: a key of ``BATCH_NORM_LAYERS``: after which convolutions it stands.
         dropout: share of values dropped before each hidden dense layer in training, from the random
             stream ``dropout``.
+        compute_dtype: a key of ``COMPUTE_DTYPES``: of activations, and of kernels where they are
+            multiplied. Parameters, the statistics of batch norm and logits are float32 in any case.
         batch_axis: mesh axis the batch is split over, or None; batch norm averages over it.
         cpu_convolution: use the convolution made for XLA:CPU.
     """
@@ -73,6 +80,7 @@ class ConvNet(nn.Module):
     bias_init: float
     batch_norm: str
     dropout: float
+    compute_dtype: str
     batch_axis: str | None = None
     cpu_convolution: bool = False
 
@@ -80,11 +88,13 @@ class ConvNet(nn.Module):
     def __call__(
         self, x: Float[Array, "n h w c"], *, train: bool
     ) -> Float[Array, "n {self.num_outputs}"]:
-        """Float images ``[N, H, W, C]`` to logits ``[N, num_outputs]``; ValueError if too small."""
+        """Float images ``[N, H, W, C]`` to float32 logits; ValueError if they are too small."""
         activation = ACTIVATIONS[self.activation]
-        inits = {
+        dtype = COMPUTE_DTYPES[self.compute_dtype]
+        layer_fields = {
             "kernel_init": KERNEL_INITS[self.kernel_init](self.kernel_stddev),
             "bias_init": nn.initializers.constant(self.bias_init),
+            "dtype": dtype,
         }
         if min(x.shape[1:3]) < 2**self.conv_layers:
             raise ValueError(
@@ -101,16 +111,18 @@ class ConvNet(nn.Module):
                 ),
                 # Batch norm takes a bias away again and has its own.
                 use_bias=not normalised,
-                **inits,
+                **layer_fields,
             )(x)
             if normalised:
-                x = nn.BatchNorm(use_running_average=not train, axis_name=self.batch_axis)(x)
+                x = nn.BatchNorm(
+                    use_running_average=not train, axis_name=self.batch_axis, dtype=dtype
+                )(x)
             x = max_pool_2(activation(x))
         x = x.reshape(x.shape[0], -1)
         for features in self.dense_features:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            x = activation(nn.Dense(features, **inits)(x))
-        return nn.Dense(self.num_outputs, **inits)(x)
+            x = activation(nn.Dense(features, **layer_fields)(x))
+        return nn.Dense(self.num_outputs, **layer_fields)(x).astype(jnp.float32)
 
 
 def make_model(
@@ -131,6 +143,7 @@ def make_model(
     choose(ACTIVATIONS, fields["activation"], "model.activation")
     choose(KERNEL_INITS, fields["kernel_init"], "model.kernel_init")
     choose(BATCH_NORM_LAYERS, fields["batch_norm"], "model.batch_norm")
+    choose(COMPUTE_DTYPES, fields["compute_dtype"], "model.compute_dtype")
     num_outputs = fields.pop("num_outputs") or num_classes
     if not 0 <= fields["dropout"] < 1:
         raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")

@@ -10,7 +10,7 @@ from phash_jax.choices import choose, names
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import TEST_SETS
 from phash_jax.losses import LOSSES
-from phash_jax.model import ACTIVATIONS, BATCH_NORM_LAYERS, KERNEL_INITS
+from phash_jax.model import ACTIVATIONS, BATCH_NORM_LAYERS, COMPUTE_DTYPES, KERNEL_INITS
 from phash_jax.optimizers import OPTIMIZERS, SCHEDULES
 from phash_jax.placement import LOOPS
 from phash_jax.preprocess import PREPROCESS
@@ -26,6 +26,7 @@ _CHOICES = {
     "model.activation": ACTIVATIONS,
     "model.kernel_init": KERNEL_INITS,
     "model.batch_norm": BATCH_NORM_LAYERS,
+    "model.compute_dtype": COMPUTE_DTYPES,
     "optimizer.name": OPTIMIZERS,
     "optimizer.schedule": SCHEDULES,
     "train.loop": LOOPS,

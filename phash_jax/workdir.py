@@ -25,7 +25,7 @@ _FREE_FIELDS = (
 )
 
 # Fields that were added later, and what runs from before them were made with.
-_LATER_FIELDS = {"test_shift": 0}
+_LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32"}
 
 
 class WorkdirError(UserError):
@@ -97,7 +97,13 @@ def stored_config(workdir: Path) -> dict[str, Any]:
     fields = json.loads((workdir / "config.json").read_text())
     if not isinstance(fields, dict):
         raise TypeError(f"it holds a {type(fields).__name__}, not fields")
-    return _LATER_FIELDS | fields
+    for name, value in _LATER_FIELDS.items():
+        *sections, field = name.split(".")
+        section = fields
+        for key in sections:
+            section = section.get(key, {})
+        section.setdefault(field, value)
+    return fields
 
 
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
