@@ -7,7 +7,9 @@ Ours distorts a batch, random draws included; the references in tests/references
 CIFAR-10-C's own script does, one image after another, with NumPy's draws, one pixel after another
 for glass blur as there. Frost has no reference: its photographs cannot be had. Rounds alternate,
 and ratios are taken within each round. On a CPU everything is pinned to one core.
-With --classify the time is taken that a network needs for all of CIFAR-10-C, made on the way.
+The floor, reading and writing every byte of the batch once (floors.py), is in the last column, as
+a share of our time. With --classify the time is taken that a network needs for all of CIFAR-10-C,
+made on the way.
 """
 
 import argparse
@@ -96,6 +98,7 @@ def seconds_of(function: Callable, repeats: int) -> float:
 def measure(rounds: int) -> dict:
     """Milliseconds per image, means over the severities, and ratios by round."""
     import cv2
+    import floors
     import jax
     import jax.numpy as jnp
 
@@ -112,6 +115,7 @@ def measure(rounds: int) -> dict:
     keys = jax.random.split(jax.random.key(0), count)
     few, rng = pictures[:NUM_REFERENCE], np.random.default_rng(0)
     references = make_references()
+    touch, _ = floors.touch(images)
     rows = []
     for name, distortion in DISTORTIONS.items():
         distort = jax.jit(jax.vmap(distortion, in_axes=(0, 0, None)))
@@ -126,7 +130,11 @@ def measure(rounds: int) -> dict:
                 for image in few:
                     references[name](rng, image, severity)
 
-        ways = {"phash_jax": (ours, count)}
+        def floor():
+            for _ in SEVERITIES:
+                touch()
+
+        ways = {"phash_jax": (ours, count), "floor": (floor, count)}
         if name in references:
             ways["reference"] = (theirs, len(few))
         times: dict[str, list[float]] = {way: [] for way in ways}
@@ -142,6 +150,8 @@ def measure(rounds: int) -> dict:
         if "reference" in times:
             ratio = np.array(times["reference"]) / np.array(times["phash_jax"])
             row["ratio"] = [float(q) for q in (ratio.min(), np.median(ratio), ratio.max())]
+        share = np.array(times["floor"]) / np.array(times["phash_jax"])
+        row["share_of_floor"] = float(np.median(share))
         rows.append(row)
         print(line_of(row), flush=True)
     return {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rows": rows}
@@ -149,10 +159,11 @@ def measure(rounds: int) -> dict:
 
 def line_of(row: dict) -> str:
     text = f"{row['distortion']:20}{row['phash_jax']:10.5f} ms"
+    compared = ""
     if "ratio" in row:
         low, middle, high = row["ratio"]
-        text += f"{row['reference']:10.4f} ms {middle:8.1f} ({low:.1f}-{high:.1f}) times"
-    return text
+        compared = f"{row['reference']:10.4f} ms {middle:8.1f} ({low:.1f}-{high:.1f}) times"
+    return f"{text}{compared:44}{row['share_of_floor']:7.1%}"
 
 
 def totals(rows: list[dict]) -> dict[str, float]:
@@ -185,7 +196,18 @@ def classify() -> float:
     variables = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 32, 32, 3)), train=False))(
         jax.random.split(jax.random.key(0), 1)
     )
-    network = Networks("net", Path(), [0], 0, "raw", "", model, variables)
+    network = Networks(
+        name="net",
+        folder=Path(),
+        seeds=[0],
+        step=0,
+        preprocess="raw",
+        sha256="",
+        model=model,
+        variables=variables,
+        test_flip=False,
+        test_shift=0,
+    )
     batches = Batches(split, batch_size=TEST_SIZE, devices=jax.devices())
     variables = [jax.device_put(network.variables, batches.replicated)]
     jobs = []

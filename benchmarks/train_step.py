@@ -6,12 +6,14 @@
 Both draw a batch from uint8 images that are already in memory, scale it, and make one Adam step of
 the study's network. Rounds alternate, and ratios are taken within each round: to PyTorch with its
 own memory layout, channels first, and to PyTorch told to use the other, which is faster on some
-machines. Beside them stand the multiply-adds of direct convolutions at the rate of one large
-float32 matrix product measured in the same rounds; Winograd's algorithm needs fewer.
-Without torch the other rows are printed all the same.
+machines; on a GPU also to what torch.compile makes of it, as CUDA graphs (--compile elsewhere).
+Ours is timed in bfloat16 too. The floor is the multiply-adds of direct convolutions at the rate of
+one large float32 matrix product measured in the same rounds (floors.py); Winograd's algorithm needs
+fewer. Without torch the other rows are printed all the same.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -21,6 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import floors
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,8 +56,9 @@ def flops_per_step(batch_size: int) -> float:
     return 2.0 * batch_size * sum(count * passes for count, passes in multiply_adds)
 
 
-def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
+def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, compute_dtype: str):
     config = original.get_config()
+    config.model.compute_dtype = compute_dtype
     placement = place(num_seeds=1, batch_size=batch_size)
     model = make_model(config.model, num_classes=2, cpu_convolution=placement.on_cpu)
     optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
@@ -81,7 +85,14 @@ def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int):
     return run, placement
 
 
-def make_torch_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, channels_last: bool):
+def make_torch_steps(
+    images: np.ndarray,
+    labels: np.ndarray,
+    batch_size: int,
+    *,
+    channels_last: bool,
+    compiled: bool = False,
+):
     import torch
     from torch import nn
 
@@ -105,12 +116,18 @@ def make_torch_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, ch
     )
     targets = torch.tensor(labels, dtype=torch.long, device=device)
 
+    def loss_of(inputs, targets):
+        return nn.functional.cross_entropy(network(inputs), targets)
+
+    if compiled:
+        loss_of = torch.compile(loss_of, mode="reduce-overhead")
+
     def run(num_steps: int) -> None:
         for _ in range(num_steps):
             index = torch.randint(0, len(pictures), (batch_size,), device=device)
             inputs = pictures[index].to(memory_format=layout).float() / 255
             adam.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(network(inputs), targets[index]).backward()
+            loss_of(inputs, targets[index]).backward()
             adam.step()
         if device == "cuda":
             torch.cuda.synchronize()
@@ -129,6 +146,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20, help="steps in a round")
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--compile", action="store_true", help="torch.compile on a CPU too")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     use_cpu_cores(0)
@@ -136,24 +154,26 @@ def main() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4096, *IMAGE_SHAPE), np.uint8)
     labels = rng.integers(0, 2, 4096).astype(np.int32)
-    jax_run, placement = make_jax_steps(images, labels, arguments.batch_size)
-    contenders = {"phash_jax": jax_run}
+    contenders = {}
+    for dtype, name in (("float32", "phash_jax"), ("bfloat16", "phash_jax, bfloat16")):
+        contenders[name], placement = make_jax_steps(images, labels, arguments.batch_size, dtype)
     try:
         import torch
 
-        for channels_last in (False, True):
-            name = f"PyTorch, {'channels last' if channels_last else 'channels first'}"
-            contenders[name] = make_torch_steps(images, labels, arguments.batch_size, channels_last)
+        make = functools.partial(make_torch_steps, images, labels, arguments.batch_size)
+        contenders["PyTorch, channels first"] = make(channels_last=False)
+        contenders["PyTorch, channels last"] = make(channels_last=True)
+        if arguments.compile or torch.cuda.is_available():
+            contenders["PyTorch, compiled"] = make(channels_last=True, compiled=True)
     except ImportError:
         torch = None
         print("torch is not installed: no comparison")
 
-    a = jax.random.normal(jax.random.key(0), (MATMUL_SIDE, MATMUL_SIDE))
-    multiply = jax.jit(lambda a: a @ a)
+    multiply, operations = floors.multiply(MATMUL_SIDE)
 
     def matmuls(count: int) -> None:
         for _ in range(count):
-            multiply(a).block_until_ready()
+            multiply()
 
     times: dict[str, list[float]] = {name: [] for name in (*contenders, "matmul")}
     for round_number in range(arguments.rounds + 1):
@@ -164,9 +184,9 @@ def main() -> None:
             # The threads of the one library spin for a while after its last operation.
             time.sleep(0.5)
 
-    matmul_rate = np.array([2.0 * MATMUL_SIDE**3 / t for t in times["matmul"]])
+    matmul_rate = operations / np.array(times["matmul"])
     floor = flops_per_step(arguments.batch_size) / matmul_rate
-    references = {name: np.array(times[name]) for name in contenders if name != "phash_jax"}
+    references = {name: np.array(times[name]) for name in contenders if name.startswith("PyTorch")}
     print(
         f"{'':28}{'ms/step':>9}{'images/s':>10}{'of matmul rate':>16}"
         + "".join(f"{'x ' + name:>28}" for name in references)

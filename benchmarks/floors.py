@@ -1,0 +1,38 @@
+"""What a device can do at best, measured beside what is benchmarked.
+
+Each function returns a run to be timed in the same rounds, and how much it does in one.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+# Population counts of one value before it goes back to memory.
+_COUNTS_PER_VALUE = 64
+
+
+def touch(images: jax.Array) -> tuple[Callable[[], None], int]:
+    """Reads and writes every byte of a batch once, the least that a picture filter does."""
+    invert = jax.jit(lambda x: x ^ 255)
+    return lambda: invert(images).block_until_ready(), images.nbytes
+
+
+def multiply(side: int, dtype: str = "float32") -> tuple[Callable[[], None], float]:
+    """One large matrix product; the amount is its floating-point operations."""
+    a = jax.random.normal(jax.random.key(0), (side, side)).astype(dtype)
+    product = jax.jit(lambda a: a @ a)
+    return lambda: product(a).block_until_ready(), 2.0 * side**3
+
+
+def count_bits(number: int) -> tuple[Callable[[], None], int]:
+    """Population counts of ``a ^ b`` for 32-bit words in registers, added up."""
+    words = jnp.arange(number, dtype=jnp.uint32)
+
+    @jax.jit
+    def count(words):
+        # A multiplicative hash, so that no two are alike.
+        others = ((2_654_435_761 * k) % 2**32 for k in range(1, _COUNTS_PER_VALUE + 1))
+        return sum(jax.lax.population_count(words ^ jnp.uint32(other)) for other in others)
+
+    return lambda: count(words).block_until_ready(), number * _COUNTS_PER_VALUE
