@@ -1,0 +1,55 @@
+"""What the benchmarks measure with; their figures are for people to read."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phash_jax import distortions
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports one of them by name, as its own folder does."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+
+    def load(name):
+        # Its name may be that of a module of the package's or of a test's.
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        module = importlib.import_module(name)
+        monkeypatch.delitem(sys.modules, name)
+        return module
+
+    return load
+
+
+def test_the_amounts_of_the_floors(benchmark):
+    floors = benchmark("floors")
+    run, amount = floors.touch(jnp.zeros((2, 4, 4, 3), jnp.uint8))
+    run()
+    assert amount == 96
+    run, amount = floors.multiply(8)
+    run()
+    assert amount == 2 * 8 * 8 * 8
+    run, amount = floors.count_bits(10)
+    run()
+    assert amount == 640
+
+
+def test_all_of_cifar10c_is_made_and_classified(benchmark, monkeypatch):
+    script = benchmark("distortions")
+    monkeypatch.setattr(script, "TEST_SIZE", 8)
+    few = {"cifar10c": ("contrast", "brightness"), "extra": ("saturate",)}
+    monkeypatch.setattr(distortions, "GROUPS", few)
+    seconds = script.classify()
+    assert 0 < seconds < np.inf
+
+
+def test_the_operations_of_a_training_step(benchmark):
+    script = benchmark("train_step")
+    # Multiply-adds of the study's layers, forward; the pictures need no gradient.
+    forward = 4_915_200 + 26_214_400 + 6_553_600 + 262_144 + 32_768 + 256
+    assert script.flops_per_step(1) == 2 * (3 * forward - 4_915_200)
