@@ -1,7 +1,10 @@
 """Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and stepped over."""
 
 import contextlib
+import errno
 import hashlib
+import logging as standard_logging
+import os
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +35,15 @@ def open_checkpoints(directory: Path, *, keep_last: int) -> Iterator[ocp.trainin
     Args:
         directory: where the checkpoints live.
         keep_last: how many of the newest to keep; the one with the lowest loss is kept besides.
+
+    Raises:
+        OSError: a checkpoint cannot be written, errno ENOSPC for want of space; by the next save
+            or at the end, since they are written in the background.
     """
     # Orbax measures by the clock on the wall, which may be set forward while it writes.
     patient = ocp.Context()
     patient.asynchronous.timeout_secs = _MOST_SECONDS_TO_WRITE
-    with patient:
+    with patient, _full_disk_by_its_name(directory), _without_what_is_raised_again():
         checkpoints = ocp.training.Checkpointer(
             Path(directory).absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -58,6 +65,32 @@ def open_checkpoints(directory: Path, *, keep_last: int) -> Iterator[ocp.trainin
             # Else closing would wait for it, since all finish a checkpoint together.
             if not lost_a_process:
                 checkpoints.close()
+
+
+@contextlib.contextmanager
+def _full_disk_by_its_name(directory: Path) -> Iterator[None]:
+    """Makes an OSError of what the library that writes arrays says about a full disk."""
+    try:
+        yield
+    except ValueError as error:
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
+
+
+@contextlib.contextmanager
+def _without_what_is_raised_again() -> Iterator[None]:
+    """Orbax's threads log what fails in them, one after another, and then raise it in this one."""
+
+    def is_news(record: standard_logging.LogRecord) -> bool:
+        return not (record.exc_info and "orbax" in Path(record.pathname).parts)
+
+    logger = logging.get_absl_logger()
+    logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_news)
 
 
 def digest(state: Any) -> str:
