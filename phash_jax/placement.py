@@ -84,6 +84,11 @@ def _largest_divisor(of: tuple[int, ...], at_most: int) -> int:
     return max(d for d in range(1, max(1, min(common, at_most)) + 1) if common % d == 0)
 
 
+def on_cpu(devices: Sequence[jax.Device]) -> bool:
+    """Whether to choose what suits XLA:CPU for programs on these devices, all of one kind."""
+    return devices[0].platform == "cpu"
+
+
 def place(
     *,
     num_seeds: int,
@@ -109,12 +114,12 @@ def place(
     devices = list(jax.devices() if devices is None else devices)
     if loop not in LOOPS:
         raise ValueError(f"unknown train.loop {loop!r}; choose one of {', '.join(LOOPS)}")
-    on_cpu = devices[0].platform == "cpu"
-    scan = LOOPS[loop](on_cpu)
+    cpu = on_cpu(devices)
+    scan = LOOPS[loop](cpu)
     seed_shards = math.gcd(num_seeds, len(devices))
     batch_shards = _largest_divisor(
         (batch_size, len(devices) // seed_shards),
-        batch_size // _MIN_IMAGES_PER_CPU_DEVICE if on_cpu else batch_size,
+        batch_size // _MIN_IMAGES_PER_CPU_DEVICE if cpu else batch_size,
     )
     used = devices[: seed_shards * batch_shards]
     idle = {device.process_index for device in devices} - {device.process_index for device in used}
@@ -130,7 +135,7 @@ def place(
         mesh=Mesh(grid, (SEED, BATCH)),
         seeds_per_device=num_seeds // seed_shards if scan else 1,
         scan=scan,
-        on_cpu=on_cpu,
+        on_cpu=cpu,
     )
 
 
