@@ -79,7 +79,8 @@ def test_chunked_convolution_has_the_gradients_of_lax(num_images):
 @pytest.mark.parametrize("cpu_convolution", [True, False])
 def test_bfloat16_is_float32_but_for_its_rounding(cpu_convolution):
     fields = load_config("default").model
-    fields.update({"batch_norm": "first", "conv_features": 16, "dense_features": (32,)})
+    fields.update({"batch_norm": "first", "conv_layers": 2, "conv_features": 16})
+    fields.dense_features = (32,)
     images = jax.random.uniform(jax.random.key(1), (4, 16, 16, 3))
 
     def outputs(compute_dtype):
@@ -97,8 +98,11 @@ def test_bfloat16_is_float32_but_for_its_rounding(cpu_convolution):
             made, updated = logits(params, train=True, mutable=["batch_stats"])
             return (made**2).sum(), updated
 
-        grads, updated = jax.grad(loss, has_aux=True)(variables["params"])
-        return logits(variables["params"], train=False), grads, updated
+        @jax.jit
+        def outputs_of(params):
+            return logits(params, train=False), *jax.grad(loss, has_aux=True)(params)
+
+        return outputs_of(variables["params"])
 
     exact, rounded = outputs("float32"), outputs("bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(rounded)} == {jnp.dtype(jnp.float32)}
