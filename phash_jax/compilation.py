@@ -12,26 +12,20 @@ import jax
 from absl import logging
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
+from phash_jax import processor
+
 # The programs of a job are some megabytes; those used longest ago are removed.
 _MAX_BYTES = 1 << 30
 # What compiles faster than this costs as much to load.
 _MIN_SECONDS = 0.1
 
 
-def _processor() -> str:
-    """What tells one kind of CPU from another; programs for one need not run on the other."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    # x86 names what the CPU can do "flags", ARM "Features".
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
 def programs_folder() -> Path:
     """Where this user's compiled programs are kept: in ``XDG_CACHE_HOME``, usually ``~/.cache``."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    kind = hashlib.sha256(f"{platform.machine()} {_processor()}".encode()).hexdigest()[:12]
+    # Programs for one kind of processor need not run on another.
+    kind = f"{platform.machine()} {processor.features()}"
+    kind = hashlib.sha256(kind.encode()).hexdigest()[:12]
     return Path(caches) / "phash_jax" / f"programs-{kind}"
 
 

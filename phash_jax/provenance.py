@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import jax
 
-from phash_jax import processes
+from phash_jax import processes, processor
 from phash_jax.metrics import write_json
 from phash_jax.placement import num_cpu_cores
 
@@ -77,13 +76,4 @@ def _hardware() -> str:
         return f"{len(devices)} x {devices[0].device_kind}"
     cores = num_cpu_cores()
     together = f"{processes.count()} processes of " if processes.count() > 1 else ""
-    return f"{together}{cores} core{'s' * (cores > 1)} of {_cpu_name()}"
-
-
-def _cpu_name() -> str:
-    """What the processor calls itself; Python's own function is empty on many Linux machines."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
-    return found.group(1) if found else platform.processor() or platform.machine()
+    return f"{together}{cores} core{'s' * (cores > 1)} of {processor.name()}"

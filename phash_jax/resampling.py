@@ -4,13 +4,18 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Int8, UInt8
+
+from phash_jax import processor
 
 _FRACTION_BITS = 22
 _OUTPUTS_MULTIPLE = 32
+# More would take longer to compile than they save.
+_MAX_BANDS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,36 +120,71 @@ def _digits(size: int, new_size: int) -> np.ndarray:
     return np.stack(digits)
 
 
+@functools.cache
+def _has_matrix_unit() -> bool:
+    """Whether one product with many zeros in it is faster than several small ones without.
+
+    On accelerators, and on CPUs with Intel's AMX; elsewhere the multiplications count.
+    """
+    return jax.default_backend() != "cpu" or "amx_int8" in processor.features().split()
+
+
+def _bands(size: int, new_size: int) -> list[slice]:
+    """Outputs that are computed together, from those of the inputs that one of them needs."""
+    if _has_matrix_unit():
+        return [slice(0, new_size)]
+    number = min(_MAX_BANDS, max(1, new_size * len(_digits(size, new_size)) // _OUTPUTS_MULTIPLE))
+    length = -(-new_size // number)
+    return [slice(start, min(start + length, new_size)) for start in range(0, new_size, length)]
+
+
+def _rows_together(rows: int, size: int) -> int:
+    """How many rows one row of the product has, by weights repeated along a diagonal.
+
+    A matrix unit is idle for most of a product as narrow as one short row.
+    """
+    fitting = (n for n in (4, 2) if rows % n == 0 and n * size <= 128)
+    return next(fitting, 1) if _has_matrix_unit() else 1
+
+
 def _resample_last_axis(values: UInt8[Array, "r n"], new_size: int) -> UInt8[Array, "r m"]:
-    rows, size = values.shape
+    size = values.shape[1]
     if size == new_size:
         return values
-    # Short rows are taken several at a time, by weights repeated along a diagonal: a matrix unit
-    # is idle for most of a product as narrow as one row.
-    together = next(n for n in (4, 2, 1) if (rows % n == 0 and n * size <= 128) or n == 1)
-    digits = _digits(size, new_size)
-    weights = np.zeros((len(digits), together, new_size, together, size), np.int8)
+    # Flipping the highest bit subtracts 128 from every value.
+    signed = (values ^ 128).view(jnp.int8)
+    resampled = [_resample_band(signed, new_size, band) for band in _bands(size, new_size)]
+    return jnp.concatenate(resampled, 1)
+
+
+def _resample_band(signed: Int8[Array, "r n"], new_size: int, band: slice) -> UInt8[Array, "r m"]:
+    rows, size = signed.shape
+    exact = lanczos_weights(size, new_size)[band]
+    needed = np.flatnonzero(exact.any(0))
+    inputs = slice(needed[0], needed[-1] + 1)
+    exact, digits = exact[:, inputs], _digits(size, new_size)[:, band, inputs]
+    num_digits, num_outputs, num_inputs = digits.shape
+    together = _rows_together(rows, num_inputs)
+    weights = np.zeros((num_digits, together, num_outputs, together, num_inputs), np.int8)
     for row in range(together):
         weights[:, row, :, row] = digits
-    weights = weights.reshape(-1, together * size)
+    weights = weights.reshape(-1, together * num_inputs)
     # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8).
     weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0)))
     # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
     sums = lax.dot_general(
-        (values ^ 128).view(jnp.int8).reshape(-1, together * size),
+        signed[:, inputs].reshape(-1, together * num_inputs),
         weights,
         (((1,), (1,)), ((), ())),
         preferred_element_type=jnp.int32,
     )
-    # Flipping the highest bit has subtracted 128 from every value.
-    constant = 128 * lanczos_weights(size, new_size).sum(1) + 2 ** (_FRACTION_BITS - 1)
+    constant = 128 * exact.sum(1) + 2 ** (_FRACTION_BITS - 1)
     total = jnp.asarray(np.tile(constant, together), jnp.int32)
-    num_outputs = len(total)
-    for place in range(len(digits)):
-        of_digit = sums[:, place * num_outputs : (place + 1) * num_outputs]
-        total = total + (of_digit << 8 * place)
+    length = together * num_outputs
+    for place in range(num_digits):
+        total = total + (sums[:, place * length : (place + 1) * length] << 8 * place)
     resampled = jnp.clip(total >> _FRACTION_BITS, 0, 255).astype(jnp.uint8)
-    return resampled.reshape(rows, new_size)
+    return resampled.reshape(rows, num_outputs)
 
 
 def resize(
