@@ -9,12 +9,12 @@ from jax import lax
 from jaxtyping import Array, Key, UInt8
 
 from phash_jax.choices import names
-from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
+from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
+from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
-CLEAN = "clean"
-_MAX_SEVERITY = 5
-_MOVE = 1
+# Uses of an image's key; 0 and 1 are what splitting it gives.
+_SEVERITY, _MOVE, _DISTORTION = range(3)
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]
 
@@ -80,8 +80,10 @@ def make_augment(chosen: Sequence[str], *, flip: bool = False, max_shift: int = 
 
     def of_part(distortion: Distortion):
         def of_image(key, image):
-            severity_key, draw_key = jax.random.split(key)
-            severity = jax.random.randint(severity_key, (), 1, _MAX_SEVERITY + 1, jnp.int32)
+            severity_key, draw_key = (
+                jax.random.fold_in(key, use) for use in (_SEVERITY, _DISTORTION)
+            )
+            severity = jax.random.randint(severity_key, (), 1, MAX_SEVERITY + 1, jnp.int32)
             return distortion(draw_key, image, severity)
 
         return jax.vmap(of_image)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
+from phash_jax import augment
 from phash_jax.augment import augment_names, make_augment, random_move
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
@@ -17,11 +18,11 @@ NAMES = ["clean", "brightness", "gaussian_noise", "clean"]
 
 def augmented(images, shards, *, batch_size=16):
     """The augmented batch, and the indices it was drawn from, in the order of the shards."""
-    augment = make_augment(NAMES)
+    augment_share = make_augment(NAMES)
 
     def of_shard(key, images):
         indices = take_share(jnp.arange(batch_size, dtype=jnp.int32), parts=len(NAMES))
-        return augment(key, images[indices]), indices
+        return augment_share(key, images[indices]), indices
 
     whole, split = PartitionSpec(), PartitionSpec(BATCH)
     mesh = Mesh(np.array(jax.devices()[:shards]), (BATCH,))
@@ -41,12 +42,35 @@ def test_each_share_is_distorted_in_its_way_on_any_number_of_devices(dataset):
     changed = (one != images).mean((1, 2, 3))
     assert (changed[4:12] > 0.5).all()
     for i, name in ((5, "brightness"), (9, "gaussian_noise")):
-        severity_key, draw_key = jax.random.split(jax.random.fold_in(jax.random.key(0), i))
+        key = jax.random.fold_in(jax.random.key(0), i)
+        severity_key, draw_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 2)
         severity = jax.random.randint(severity_key, (), 1, 6, jnp.int32)
         by_hand = jax.jit(DISTORTIONS[name])(draw_key, images[i], severity)
         np.testing.assert_array_equal(one[i], by_hand)
     for shards in (2, 4):
         np.testing.assert_array_equal(augmented(images, shards), one)
+
+
+def test_moves_tell_nothing_of_what_a_distortion_draws(monkeypatch):
+    def drawn(key, image, severity):
+        """What the first key of a split decides, beside what moved the image."""
+        decided = jax.random.bernoulli(jax.random.split(key)[0])
+        return image.at[0].set(255 * decided.astype(jnp.uint8))
+
+    monkeypatch.setitem(augment.DISTORTIONS, "drawn", drawn)
+    shaded = np.zeros((400, 2, 2, 3), np.uint8)
+    shaded[:, :, 1] = 100
+    of = jax.shard_map(
+        make_augment(["drawn"], flip=True),
+        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    images = np.asarray(of(jax.random.key(0), shaded))
+    mirrored, decided = images[:, 1, 0, 0] == 100, images[:, 0, 0, 0] == 255
+    # Five standard deviations of 400 throws of a coin.
+    assert abs(np.mean(mirrored == decided) - 0.5) < 5 * 0.5 / 20
 
 
 def test_every_second_image_is_mirrored_and_every_one_moved(dataset):

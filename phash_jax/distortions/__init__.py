@@ -10,6 +10,9 @@ from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.study import STUDY
 
+# What is not distorted, among distortions and test sets.
+CLEAN = "clean"
+
 # (key, image, severity) -> image; severity 0 is the identity, 1 to 5 ever stronger.
 Distortion = Callable[
     [Key[Array, ""], UInt8[Array, "h w c"], Int32[Array, ""]], UInt8[Array, "h w c"]
@@ -42,7 +45,7 @@ def clean(image: UInt8[Array, "h w c"]) -> UInt8[Array, "h w c"]:
 
 
 TEST_SETS: dict[str, Callable[[UInt8[Array, "h w c"]], UInt8[Array, "h w c"]]] = {
-    "clean": clean,
+    CLEAN: clean,
     "contrast_200": partial(contrast_level, level=200),
     "contrast_300": partial(contrast_level, level=300),
 }
