@@ -54,5 +54,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     claim(workdir, config)
     provenance.record(workdir)
     arrays = study_arrays(load_dataset(config.data))
-    np.savez_compressed(workdir / "arrays.npz", **arrays)
+    temporary = workdir / "arrays.npz.partial"
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    temporary.replace(workdir / "arrays.npz")
     return "\n".join(f"{name:24}{array.shape}" for name, array in arrays.items())

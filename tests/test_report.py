@@ -181,6 +181,12 @@ def test_verdicts_follow_the_numbers(tmp_path):
         "at contrast 200: not decided",
     ]
     assert judge(collect([tmp_path / "raw"])) == []
+    # Nor do networks without a common seed, here both at 90 % in the end.
+    apart = make_workdir(tmp_path / "apart", "phash")
+    results.write(tmp_path / "apart", {"phash": {**apart, "seeds": [7, 8]}})
+    verdicts = judge(collect([tmp_path / "raw", tmp_path / "apart"]))
+    assert [verdict.verdict for verdict in verdicts[:2]] == ["not decided", "not decided"]
+    assert verdicts[1].evidence == "no seed is common to raw and hashed"
 
 
 def test_failed_missing_and_half_written_runs_are_named(tmp_path):
@@ -232,6 +238,13 @@ def test_other_jobs_have_their_sections(tmp_path):
     assert markdown.count("![Fig 4.") == 4
     assert re.search(r"images_train_h +\| \(16, 32, 32, 3\) \| \(20000, 32, 32, 3\)", markdown)
     assert "## catalog\n\nWithout a result: " in markdown
+    for damage in (b"", (tmp_path / "arrays" / "arrays.npz").read_bytes()[:100]):
+        (tmp_path / "arrays" / "arrays.npz").write_bytes(damage)
+        report.write(tmp_path / "out", folders)
+        markdown = (tmp_path / "out" / "report.md").read_text()
+        assert "## arrays\n\nWithout a result: " in markdown
+        assert "(arrays)" in markdown
+        assert "\n### Fig 4.1: average hashes\n" in markdown
 
 
 def test_html_in_a_text_is_shown_not_run(tmp_path):
@@ -278,7 +291,8 @@ def make_rivals(path):
 
 
 def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
-    text = report.write(tmp_path / "out", make_rivals(tmp_path))
+    folders = make_rivals(tmp_path)
+    text = report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
     section = made[made.index("## What the network is fed") :].split("\n## ")[0]
     cells = [
@@ -310,6 +324,11 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     ]
     assert "| raw               | +23.0 [" in by_title["Minus average_hash, clean"]
     assert (tmp_path / "out" / "figures" / "rivals.png").read_bytes().startswith(b"\x89PNG")
+    # Of other networks in a folder of the same name nothing is said.
+    tested = tmp_path / "tested" / "results.json"
+    tested.write_text(tested.read_text().replace('"num_steps": 900', '"num_steps": 400'))
+    report.write(tmp_path / "out2", folders)
+    assert under not in (tmp_path / "out2" / "report.md").read_text()
     # The others are compared as ever, the group is not repeated there.
     fig_6_1 = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
     assert "other" in fig_6_1

@@ -127,10 +127,14 @@ def difference_table(rows: Sequence[Run], test_set: str) -> str:
     return tables.markdown(cells)
 
 
+# One seed has no interval, and without a common one there is nothing to compare.
+UNDECIDED = "fewer than two common seeds, not decided"
+
+
 def conclusion(difference: dict, adjusted: float | None) -> str:
     """What a paired difference and its adjusted p-value say, in a word or two."""
     if adjusted is None:
-        return "one seed, not decided"
+        return UNDECIDED
     if adjusted >= 0.05:
         return "not told apart"
     return "better" if difference["mean"] > 0 else "worse"

@@ -14,9 +14,10 @@ from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, GRID, new_figure, save
 from phash_jax.report.robustness import averaged_over, finished_results, per_seed
+from phash_jax.workdir import FREE_FIELDS
 
 BASE = "average_hash"
-_FREE_FIELDS = ("preprocess", "name", "published", "runs", "only", "data.dir", "train.test_every")
+_MAY_DIFFER = ("preprocess", "name", "published", "runs", *FREE_FIELDS)
 _FEWEST = 3
 # Published numbers are of another recipe.
 _TEST_SETS = ("clean", "contrast_200")
@@ -30,7 +31,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     found: dict[str, dict[str, Run]] = {}
     for run in runs:
         if run.result and not run.row and run.config.get("preprocess") in BITS_PER_PIXEL:
-            fields = {k: v for k, v in run.config.items() if k not in _FREE_FIELDS}
+            fields = {k: v for k, v in run.config.items() if k not in _MAY_DIFFER}
             alike = found.setdefault(repr(sorted(fields.items())), {})
             alike.setdefault(run.config["preprocess"], run)
     return [
@@ -45,8 +46,10 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
     for result in finished_results(workdirs, "robustness"):
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():
+            # Folders are moved together, results and networks; what is in them does not change.
             same = Path(networks["folder"]).parts[-2:] == run.folder.parts[-2:]
-            if same and networks["seeds"] == run.result["seeds"]:
+            trained = (networks["seeds"], networks["num_steps"])
+            if same and trained == (run.result["seeds"], run.result["num_steps"]):
                 levels = ", ".join(map(str, result["severities"]))
                 name = "severity" if len(result["severities"]) == 1 else "severities"
                 return f"mean over {over}, {name} {levels}", per_seed(networks, chosen)

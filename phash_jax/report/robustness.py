@@ -1,5 +1,6 @@
 """Sections of the jobs robustness and hash_robustness."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -26,12 +27,16 @@ def read_result(workdir: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is not there or damaged.
     """
+    path = workdir / "results.json"
     try:
-        return json.loads((workdir / "results.json").read_text())
+        result = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ValueError(f"not finished: no results.json in {workdir}") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{workdir / 'results.json'} is damaged ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error})") from error
+    if not isinstance(result, dict) or not {"severities", "distortions"} <= result.keys():
+        raise ValueError(f"{path} is not the result of this job")
+    return result
 
 
 def averaged_over(result: dict[str, Any]) -> tuple[str, list[str]]:
@@ -166,11 +171,7 @@ def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
     """The claim of robustness, judged by every finished workdir of the job robustness."""
     found = []
-    for workdir in folders_of_job(workdirs, "robustness"):
-        try:
-            result = read_result(workdir)
-        except ValueError:
-            continue
+    for result in finished_results(workdirs, "robustness"):
         base, *others = result["networks"]
         found += [_verdict(result, base, name) for name in others]
     return found
@@ -280,9 +281,12 @@ def hash_summaries(workdirs: Sequence[Path]) -> list[str]:
 
 
 def finished_results(workdirs: Sequence[Path], job: str) -> list[dict[str, Any]]:
-    """The results of those workdirs of a job that have any; ValueError if damaged."""
-    folders = folders_of_job(workdirs, job)
-    return [read_result(folder) for folder in folders if (folder / "results.json").exists()]
+    """The results of those workdirs of a job that have one; the others' sections say why not."""
+    found = []
+    for workdir in folders_of_job(workdirs, job):
+        with contextlib.suppress(ValueError):
+            found.append(read_result(workdir))
+    return found
 
 
 def _mean(of_distortion: list[dict[str, Any]], field: str) -> float:

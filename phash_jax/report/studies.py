@@ -26,9 +26,12 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
         for workdir in folders_of_job(workdirs, job):
             try:
                 text = section(workdir, figures)
-            except (OSError, ValueError) as error:
-                text = f"## {job}\n\nWithout a result: {error}\n"
-            found.append(text + _command(workdir))
+                text += _command(workdir)
+            # Each kind of file has errors of its own for damage.
+            except Exception as error:
+                reason = str(error) or type(error).__name__
+                text = f"## {job}\n\nWithout a result: {reason} ({workdir.name})\n"
+            found.append(text)
     return found
 
 
@@ -54,7 +57,8 @@ def _catalog(workdir: Path, figures: Path) -> str:
 
 def _arrays(workdir: Path, figures: Path) -> str:
     cells = [("array", "ours", "published")]
-    with np.load(workdir / "arrays.npz") as arrays:
+    # NumPy leaves a damaged file open that it opened itself.
+    with (workdir / "arrays.npz").open("rb") as file, np.load(file) as arrays:
         cells += [(name, arrays[name].shape, FIG_3_2.get(name, "-")) for name in arrays]
     return "## The arrays (Fig 3.2)\n\n" + tables.markdown(cells)
 

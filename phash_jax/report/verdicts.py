@@ -11,7 +11,7 @@ from typing import Any
 from phash_jax.comparison import mean_and_interval, paired_difference
 from phash_jax.published import PUBLISHED
 from phash_jax.report.collect import Run
-from phash_jax.report.fig_5_5 import ORIGINAL, conclusion, differences, is_within, sweeps
+from phash_jax.report.fig_5_5 import ORIGINAL, UNDECIDED, conclusion, differences, is_within, sweeps
 from phash_jax.report.formats import percent, points
 
 
@@ -141,6 +141,8 @@ def _speed(who: Roles) -> Verdict:
     difference = paired_difference(
         steps["hashed"], steps["raw"], our_seeds=hashed["seeds"], base_seeds=raw["seeds"]
     )
+    if difference["mean"] is None:
+        return Verdict(claim, "not decided", "no seed is common to raw and hashed")
     sign = -_sign(difference)
     low_high = difference["ci95"]
     interval = f" [{low_high[0]:+,.0f}, {low_high[1]:+,.0f}]" if low_high else ""
@@ -180,7 +182,7 @@ def _robustness(who: Roles) -> Verdict:
 
 def _ablations(rows: Sequence[Run], *, scrambled: bool, preprocess: str) -> Verdict:
     compared = differences(rows, "clean")
-    found = {"better": [], "worse": [], "not told apart": [], "one seed, not decided": []}
+    found = {"better": [], "worse": [], "not told apart": [], UNDECIDED: []}
     for run, difference, adjusted in compared:
         found[conclusion(difference, adjusted)].append(
             f"{run.row} ({points({**difference, 'ci95': None})})"
