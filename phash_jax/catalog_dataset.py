@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from phash_jax import catalog, processes, provenance, tables
 from phash_jax.choices import names
-from phash_jax.data.dataset import Dataset, Split
+from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import HASHES, Decision
 from phash_jax.published import FIG_3_1_LABELS
@@ -87,10 +87,10 @@ def _write(
 ) -> None:
     parts = [
         (name, split, slice(start, min(start + _PART_SIZE, len(split))))
-        for name, split in (("train", dataset.train), ("test", dataset.test))
+        for name, split in zip(SPLITS, (dataset.train, dataset.test), strict=True)
         for start in range(0, len(split), _PART_SIZE)
     ]
-    file_names = {name: _file_names(getattr(dataset, name)) for name in ("train", "test")}
+    file_names = {name: _file_names(getattr(dataset, name)) for name in SPLITS}
     done = catalog.parts_done(workdir)
     share = range(processes.number(), len(parts), processes.count())
     sizes = [rows.stop - rows.start for _, _, rows in parts]

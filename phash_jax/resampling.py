@@ -54,16 +54,6 @@ PILLOW_GENERATIONS: dict[str, PillowGeneration] = {
 }
 
 
-def generation_of(pillow_version: str) -> str:
-    """The key of ``PILLOW_GENERATIONS`` that a Pillow version, like ``PIL.__version__``, is of."""
-
-    def number(version: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in version.split(".")[:2])
-
-    wanted = number(pillow_version)
-    return max((key for key in PILLOW_GENERATIONS if number(key) <= wanted), key=number)
-
-
 def gray(image: UInt8[Array, "h w 3"], *, rounded: bool) -> UInt8[Array, "h w"]:
     """Pillow's ``convert("L")``: ``(19595 R + 38470 G + 7471 B) / 65536``, 0 to 255.
 

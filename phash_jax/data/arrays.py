@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from phash_jax.data.dataset import Dataset, Split
+from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.errors import listed
 
-SPLITS = ("train", "test")
 WANTED = tuple(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels"))
 
 
-def load_npz(*, path: str, class_names: Sequence[str] = ()) -> Dataset:
+def load_npz(*, path: str) -> Dataset:
     """Reads ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``.
 
     Images are uint8 ``[N, H, W, 3]``, RGB, 0 to 255, of one size in both splits; labels are
-    integers ``[N]``, counted from 0. Object arrays (pickles) are never loaded.
+    integers ``[N]``, counted from 0. What they mean is in an array ``class_names`` (text, ``[K]``);
+    where there is none, their names are the numbers from 0 to the largest training label. Object
+    arrays (pickles) are never loaded.
 
     Args:
         path: a file that ``numpy.savez`` or ``numpy.savez_compressed`` wrote.
-        class_names: what the labels mean. Empty: the file's own array ``class_names`` (text,
-            ``[K]``), else the numbers from 0 to the largest training label.
 
     Returns:
         The dataset, in the order of the file; the ids are ``train_00000`` and so on.
@@ -38,10 +37,10 @@ def load_npz(*, path: str, class_names: Sequence[str] = ()) -> Dataset:
             f"{path} holds no {listed(missing)}: it must hold {listed(WANTED)}, "
             "saved by name with numpy.savez"
         )
-    return _as_dataset(path, arrays, class_names)
+    return _as_dataset(path, arrays)
 
 
-def load_npy(*, root: str, class_names: Sequence[str] = ()) -> Dataset:
+def load_npy(*, root: str) -> Dataset:
     """Maps ``train_images.npy``, ``train_labels.npy``, ``test_images.npy``, ``test_labels.npy``.
 
     As ``load_npz``, but images stay in their files, which may be larger than the memory: what a
@@ -49,7 +48,6 @@ def load_npy(*, root: str, class_names: Sequence[str] = ()) -> Dataset:
 
     Args:
         root: the folder that holds them.
-        class_names: as for ``load_npz``.
 
     Raises:
         ValueError: a file is missing, damaged or not as described; the message names it.
@@ -68,10 +66,10 @@ def load_npy(*, root: str, class_names: Sequence[str] = ()) -> Dataset:
                 f"{file} is missing or damaged ({error}): the folder must hold "
                 f"{listed([f'{wanted}.npy' for wanted in WANTED])}, written with numpy.save"
             ) from error
-    return _as_dataset(root, arrays, class_names)
+    return _as_dataset(root, arrays)
 
 
-def _as_dataset(path: str, arrays: dict[str, np.ndarray], class_names: Sequence[str]) -> Dataset:
+def _as_dataset(path: str, arrays: dict[str, np.ndarray]) -> Dataset:
     """The dataset of arrays by name, after a check of each; ``path`` is for messages."""
     for split in SPLITS:
         _check_images(f"{split}_images in {path}", arrays[f"{split}_images"])
@@ -88,7 +86,7 @@ def _as_dataset(path: str, arrays: dict[str, np.ndarray], class_names: Sequence[
             f"{path} has train_images of {sizes[0][0]} x {sizes[0][1]} and test_images of "
             f"{sizes[1][0]} x {sizes[1][1]} pixels: they must have one size"
         )
-    names = _class_names(path, arrays, class_names)
+    names = _class_names(path, arrays)
     for split in SPLITS:
         labels = np.unique(arrays[f"{split}_labels"])
         outside = [int(label) for label in labels if not 0 <= label < len(names)]
@@ -163,12 +161,8 @@ def _check_labels(what: str, labels: np.ndarray) -> None:
         )
 
 
-def _class_names(
-    path: str, arrays: dict[str, np.ndarray], class_names: Sequence[str]
-) -> tuple[str, ...]:
-    if class_names:
-        names = tuple(class_names)
-    elif "class_names" in arrays:
+def _class_names(path: str, arrays: dict[str, np.ndarray]) -> tuple[str, ...]:
+    if "class_names" in arrays:
         array = arrays["class_names"]
         if array.dtype.kind != "U" or array.ndim != 1 or not array.size:
             raise ValueError(

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+SPLITS = ("train", "test")
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -34,7 +36,7 @@ class Dataset:
 
 def validate(dataset: Dataset) -> Dataset:
     """Returns ``dataset`` unchanged, or raises ValueError naming the first thing wrong with it."""
-    for name in ("train", "test"):
+    for name in SPLITS:
         split = getattr(dataset, name)
         images, labels = split.images, split.labels
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:

@@ -1,23 +1,19 @@
 """The user's own images, by what lies at a path: arrays or a folder of pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from phash_jax.data.arrays import WANTED, load_npy, load_npz
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.picture_folder import load_folder
-from phash_jax.errors import listed
 
 
-def load(*, path: str, image_size: int, class_names: Sequence[str] = ()) -> Dataset:
+def load(*, path: str, image_size: int) -> Dataset:
     """Reads ``path``: an .npz file by ``load_npz``, a folder by ``load_npy`` or ``load_folder``.
 
     Args:
         path: the file or folder.
         image_size: side in pixels that pictures of a folder are resized to; the images of arrays
             keep their size.
-        class_names: names of the labels 0, 1, ... of arrays. A folder of pictures names its own
-            classes; empty, or exactly those.
 
     Raises:
         FileNotFoundError: there is nothing at ``path``, or a folder without its splits.
@@ -29,14 +25,9 @@ def load(*, path: str, image_size: int, class_names: Sequence[str] = ()) -> Data
         )
     place = Path(path).expanduser()
     if any((place / f"{name}.npy").exists() for name in WANTED):
-        return load_npy(root=str(place), class_names=class_names)
+        return load_npy(root=str(place))
     if place.is_dir():
         dataset, _ = load_folder(root=str(place), image_size=image_size)
-        if class_names and tuple(class_names) != dataset.class_names:
-            raise ValueError(
-                f"{place} has the classes {listed(dataset.class_names)}, "
-                f"not {listed(class_names)}: a folder names its own classes"
-            )
         return dataset
     if not place.exists():
         raise FileNotFoundError(
@@ -44,7 +35,7 @@ def load(*, path: str, image_size: int, class_names: Sequence[str] = ()) -> Data
             "<split>/<class>/*.png or *.jpg"
         )
     if place.suffix.lower() == ".npz":
-        return load_npz(path=str(place), class_names=class_names)
+        return load_npz(path=str(place))
     raise ValueError(
         f"data.path {path} is neither a folder nor a file that ends in .npz: save the arrays with "
         "numpy.savez, or put the pictures into <split>/<class>/"

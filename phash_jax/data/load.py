@@ -45,7 +45,7 @@ def _load_cifar10(data: ml_collections.ConfigDict) -> Dataset:
 def _load_file(data: ml_collections.ConfigDict) -> Dataset:
     from phash_jax.data import files
 
-    return files.load(path=data.path, image_size=data.image_size, class_names=())
+    return files.load(path=data.path, image_size=data.image_size)
 
 
 SOURCES: dict[str, Callable[[ml_collections.ConfigDict], Dataset]] = {

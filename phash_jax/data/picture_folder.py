@@ -10,10 +10,9 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from phash_jax.data.dataset import Dataset, Split
+from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.errors import listed
 
-SPLITS = ("train", "test")
 EXTENSIONS = (".png", ".jpg", ".jpeg")
 
 
@@ -53,7 +52,7 @@ def load_folder(
     classes = {split: _class_folders(place, split) for split in SPLITS}
     if not classes["train"]:
         raise ValueError(f"{place / 'train'} holds no folder: wanted one per class")
-    for split, other in (("train", "test"), ("test", "train")):
+    for split, other in zip(SPLITS, reversed(SPLITS), strict=True):
         alone = [name for name in classes[split] if name not in classes[other]]
         if alone:
             raise ValueError(

@@ -16,10 +16,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
+from phash_jax.data.dataset import SPLITS
+
 CLASS_NAMES = ("cat", "dog", "truck")
 
 _TRUCK_LABEL = CLASS_NAMES.index("truck")
-_SPLITS = ("train", "test")
 _MIN_IMAGE_SIZE = 8
 _MAX_IMAGES_PER_CHUNK = 256
 _MAX_PIXELS_PER_CHUNK = _MAX_IMAGES_PER_CHUNK * 32 * 32
@@ -205,8 +206,8 @@ def generate(
             f"unknown, repeated or no classes {unknown or list(class_names)}; "
             f"choose from {', '.join(CLASS_NAMES)}"
         )
-    if split not in _SPLITS:
-        raise ValueError(f"unknown split {split!r}; choose one of {', '.join(_SPLITS)}")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"the seed of drawn images must be 0 to {2**32 - 1}, got {seed}")
     if num_images < 1:
@@ -216,7 +217,7 @@ def generate(
             f"drawn images must be {_MIN_IMAGE_SIZE} pixels wide or more, got {image_size}"
         )
     # Named, because the data must not change with jax_default_prng_impl.
-    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
+    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), SPLITS.index(split))
     labels = _balanced_labels(seed, split, num_images, len(class_names))
     kinds = np.array([CLASS_NAMES.index(name) for name in class_names], np.int32)
     chunk = max(1, min(_MAX_IMAGES_PER_CHUNK, _MAX_PIXELS_PER_CHUNK // image_size**2))
@@ -242,7 +243,7 @@ def _balanced_labels(seed, split, num_images, num_classes):
     """int32 ``[num_images]``; every run of ``num_classes`` is a permutation of all classes."""
     orders = np.array(list(itertools.permutations(range(num_classes))), np.int32)
     num_runs = -(-num_images // num_classes)
-    random = np.random.default_rng([seed, _SPLITS.index(split)]).random(num_runs)
+    random = np.random.default_rng([seed, SPLITS.index(split)]).random(num_runs)
     return orders[(random * len(orders)).astype(np.int32)].reshape(-1)[:num_images]
 
 
