@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"
-    # softmax_cross_entropy only: share of the target that is spread over all outputs, 0 to 1.
+    # softmax_cross_entropy only: share of the target that is spread over all outputs, 0 to below 1.
     config.label_smoothing = 0.0
     # Test sets, comma-separated, distorted before preprocessing: clean, contrast_200, contrast_300.
     config.test_sets = "clean,contrast_200"
@@ -111,8 +111,8 @@ def get_config() -> ConfigDict:
     train.num_steps = 10_000
     train.batch_size = 64
     # Distortions of the training images, comma-separated: what distortions.names may name, and
-    # "clean" for none. Every batch is shared out equally among them, at severities 1 to 5 drawn for
-    # each image. Empty: none.
+    # "clean" for none; a name given twice counts twice. Every batch is shared out equally among
+    # them, at severities 1 to 5 drawn for each image. Empty: none.
     train.augment = ""
     # Mirror every second training image, left to right; and move each by up to so many pixels up or
     # down and left or right, what is missing reflected. Before the distortions.

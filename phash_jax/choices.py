@@ -1,4 +1,4 @@
-"""Names in config fields, and looking one up in a table of choices."""
+"""Checks of config fields: names, choices from a table, numbers that have a least value."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -16,3 +16,9 @@ def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:
     if name not in table:
         raise ValueError(f"unknown {field} {name!r}; choose one of {', '.join(table)}")
     return table[name]
+
+
+def at_least(least: float, value: float, field: str) -> None:
+    """ValueError that names the config field if its value is below ``least``."""
+    if value < least:
+        raise ValueError(f"{field} must be {least} or more, got {value}")

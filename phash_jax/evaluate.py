@@ -21,6 +21,16 @@ from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_g
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
 
+def check_shift(image_shape: tuple[int, int, int], shift: int) -> None:
+    """ValueError if images of this height and width cannot be moved by so many pixels."""
+    height, width, _ = image_shape
+    if min(height, width) <= shift:
+        raise ValueError(
+            f"test_shift is {shift} pixels, images are {height}x{width}: it must be smaller than "
+            "both"
+        )
+
+
 def views(
     images: UInt8[Array, "n h w c"], *, flip: bool, shift: int
 ) -> UInt8[Array, "views n h w c"]:
@@ -36,13 +46,9 @@ def views(
         ValueError: the images are not larger than ``shift``.
     """
     seen = [images]
+    check_shift(images.shape[1:], shift)
     if shift:
         height, width = images.shape[1:3]
-        if min(height, width) <= shift:
-            raise ValueError(
-                f"test_shift is {shift} pixels, images are {height}x{width}: it must be smaller "
-                "than both"
-            )
         margin = (shift, shift)
         padded = jnp.pad(images, ((0, 0), margin, margin, (0, 0)), mode="reflect")
         corners = itertools.product((0, 2 * shift), repeat=2)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ml_collections
 from absl import logging
+from jax.errors import JaxRuntimeError
 
 from phash_jax import processes, provenance, results
 from phash_jax.checkpoint import CheckpointError
@@ -11,7 +12,7 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.errors import UserError
-from phash_jax.evaluate import accuracies, evaluate, make_evaluate
+from phash_jax.evaluate import accuracies, check_shift, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.report import report
@@ -27,6 +28,8 @@ class RunFailedError(UserError):
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
     test_sets, first = names(config.test_sets), processes.is_first()
+    # Else it would be noticed after the training.
+    check_shift(dataset.test.images.shape[1:], config.test_shift)
     examples = workdir / "examples.png"
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
@@ -85,14 +88,18 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
         chosen = not only or run.name in only
         # The others might read the folder at another moment.
         if processes.as_first(result is None and chosen):
-            if run.data != loaded:
-                loaded, dataset = run.data, load_dataset(run.data)
             if first:
                 provenance.record(run_workdir)
                 results.clear_failure(run_workdir)
             try:
+                if run.data != loaded:
+                    dataset = load_dataset(run.data)
+                    loaded = run.data
                 result = _run_one(run, dataset, run_workdir)
-            except (ValueError, CheckpointError, TrainingDivergedError) as error:
+            except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:
+                # What a collective raises when another process has ended.
+                if isinstance(error, JaxRuntimeError) and processes.count() > 1:
+                    raise
                 if first:
                     results.write_failure(run_workdir, error)
                 logging.error("run %s: %s", run.name, error)

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from phash_jax import provenance
+from phash_jax.choices import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
@@ -33,6 +34,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     if fields.draws != 1:
         raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
+    at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     provenance.record(workdir)
     test = load_dataset(config.data).test

@@ -18,19 +18,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from phash_jax import catalog, near_duplicates, pictures, processes
-from phash_jax.choices import choose, names
+from phash_jax.choices import at_least, choose, names
+from phash_jax.data.dataset import SPLITS
 from phash_jax.metrics import write_json
 from phash_jax.picture_hashes import Batches, Kind, bits_shape, common_kinds, hash_part, prepare
 from phash_jax.placement import num_cpu_cores
 from phash_jax.workdir import WorkdirError, claim
 
-_SPLITS = ("train", "test")
-
 
 def _labels(address: str, root_name: str) -> tuple[str, str]:
     """LabelName and Type: the folder a picture lies in, and the split that is on its path."""
     folders = (root_name, *PurePosixPath(address).parts[:-1])
-    return folders[-1], next((name for name in reversed(folders) if name in _SPLITS), "")
+    return folders[-1], next((name for name in reversed(folders) if name in SPLITS), "")
 
 
 def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str) -> dict | None:
@@ -75,8 +74,7 @@ def _check(config: ml_collections.ConfigDict) -> list[str]:
         ("part_size", 1),
         ("max_pixels", 1),
     ):
-        if settings[name] < least:
-            raise ValueError(f"pictures.{name} must be {least} or more, got {settings[name]}")
+        at_least(least, settings[name], f"pictures.{name}")
     return hashes
 
 
@@ -94,6 +92,11 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """
     hashes = _check(config)
     settings = config.pictures
+    if Path(settings.path).expanduser().resolve() == workdir.resolve():
+        raise ValueError(
+            f"pictures.path {settings.path} is the --workdir too, whose files would be taken for "
+            "pictures: choose another --workdir, such as a folder within it"
+        )
     files = pictures.find(settings.path, leave_out=workdir)
     threads = settings.threads or num_cpu_cores()
     began, took = time.monotonic(), "earlier"

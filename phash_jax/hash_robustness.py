@@ -13,7 +13,8 @@ from jaxtyping import Int64, UInt32
 from tqdm import tqdm
 
 from phash_jax import codes, hamming, provenance
-from phash_jax.choices import choose, names
+from phash_jax.catalog import check_hashes
+from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
@@ -134,8 +135,8 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     hash_names = names(config.hash.names)
     inputs = names(config.hash.inputs)
-    for name in hash_names:
-        choose(HASHES, name, "hash.names")
+    check_hashes(hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
+    at_least(1, config.test_batch_size, "test_batch_size")
     for name in inputs:
         choose(PREPROCESS, name, "hash.inputs")
     if fields.draws != 1:

@@ -11,6 +11,7 @@ from jaxtyping import Int32, UInt8, UInt32
 from PIL import Image
 
 from phash_jax import codes, hamming, provenance
+from phash_jax.choices import at_least
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
@@ -138,8 +139,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """
     settings = config.hash_study
     for field in ("images_per_class", "near"):
-        if settings[field] < 1:
-            raise ValueError(f"hash_study.{field} must be 1 or more, got {settings[field]}")
+        at_least(1, settings[field], f"hash_study.{field}")
     originals = _originals(settings.picture, settings.other_picture)
     dataset = load_dataset(config.data)
     missing = sorted({name for pair in PAIRINGS.values() for name in pair} - {*dataset.class_names})

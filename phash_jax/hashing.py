@@ -4,7 +4,7 @@ A hash is a few bits that stay alike for pictures that look alike. Decisions are
 (in int32, or in float32 where the sums are exact), so that all backends agree; where ImageHash
 itself decides by floating-point noise, the hash is reported as fragile.
 
-Every hash takes the same arguments:
+Every hash takes the same arguments (but colorhash, which has ``binbits`` and no ``hash_size``):
     images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
         the last axis is colour if its size is 3 and two more precede it.
     hash_size: side of the hash, 2 or more; static, as the following.

@@ -8,7 +8,7 @@ import ml_collections
 from jax import lax
 from jaxtyping import Array, Float
 
-from phash_jax.choices import choose
+from phash_jax.choices import at_least, choose
 from phash_jax.convolution import conv_general_dilated
 from phash_jax.placement import BATCH
 
@@ -144,6 +144,16 @@ def make_model(
     choose(KERNEL_INITS, fields["kernel_init"], "model.kernel_init")
     choose(BATCH_NORM_LAYERS, fields["batch_norm"], "model.batch_norm")
     choose(COMPUTE_DTYPES, fields["compute_dtype"], "model.compute_dtype")
+    for field, least in (
+        ("conv_layers", 0),
+        ("conv_features", 1),
+        ("kernel_size", 1),
+        ("num_outputs", 0),
+    ):
+        at_least(least, fields[field], f"model.{field}")
+    at_least(1, min(fields["dense_features"], default=1), "model.dense_features")
+    if fields["kernel_stddev"] <= 0:
+        raise ValueError(f"model.kernel_stddev must be above 0, got {fields['kernel_stddev']}")
     num_outputs = fields.pop("num_outputs") or num_classes
     if not 0 <= fields["dropout"] < 1:
         raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")

@@ -9,7 +9,7 @@ import ml_collections
 import optax
 from jaxtyping import Array, Int32, PyTree
 
-from phash_jax.choices import choose
+from phash_jax.choices import at_least, choose
 
 Rate = float | Callable[[Any], Any]
 
@@ -144,14 +144,18 @@ def make_optimizer(
     Raises:
         ValueError: a choice is unknown or a number out of range.
     """
+    for field in ("learning_rate", "weight_decay"):
+        at_least(0, fields[field], f"optimizer.{field}")
     if not 0 <= fields.warmup < 1:
         raise ValueError(f"optimizer.warmup is a share from 0 to below 1, got {fields.warmup}")
     if not 0 <= fields.average_decay < 1:
         raise ValueError(
             f"optimizer.average_decay must be from 0 to below 1, got {fields.average_decay}"
         )
+    # A short run has a step left to come down in.
+    warmup = min(round(fields.warmup * num_steps), num_steps - 1)
     rate = choose(SCHEDULES, fields.schedule, "optimizer.schedule")(
-        fields.learning_rate, num_steps, round(fields.warmup * num_steps)
+        fields.learning_rate, num_steps, warmup
     )
     optimizer = choose(OPTIMIZERS, fields.name, "optimizer.name")(rate, fields.weight_decay)
     if fields.average_decay:

@@ -17,18 +17,17 @@ from jaxtyping import Array, Int32, Key
 from tqdm import tqdm
 
 from phash_jax import provenance
-from phash_jax.choices import names
+from phash_jax.choices import at_least, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
-from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
+from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
+from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.examples import plot_distortions
 from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
 from phash_jax.networks import Networks, restore_all
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.workdir import WorkdirError, claim
-
-CLEAN = "clean"
 
 # RobustBench writes its columns in this order.
 _ROBUSTBENCH_ORDER = (
@@ -153,8 +152,8 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
-    if fields.draws < 1:
-        raise ValueError(f"distortions.draws must be 1 or more, got {fields.draws}")
+    at_least(1, fields.draws, "distortions.draws")
+    at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     dataset = load_dataset(config.data)
     test = dataset.test
@@ -262,13 +261,16 @@ def _count_all(
 def severities_of(text: str) -> list[int]:
     """The numbers in ``config.distortions.severities``, ascending; ValueError if not 1 to 5."""
     found = names(text)
-    if not found or any(name not in ("1", "2", "3", "4", "5") for name in found):
-        raise ValueError(f"distortions.severities must be some of 1 to 5, got {text!r}")
+    possible = [str(severity) for severity in range(1, MAX_SEVERITY + 1)]
+    if not found or any(name not in possible for name in found):
+        raise ValueError(
+            f"distortions.severities must be some of 1 to {MAX_SEVERITY}, got {text!r}"
+        )
     return sorted({int(name) for name in found})
 
 
 def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
-    """Refuses a workdir that was begun with other checkpoints of the same runs."""
+    """Refuses a workdir that was begun with other runs, or other checkpoints of the same."""
     path = workdir / "networks.json"
     now = {networks.name: networks.sha256 for networks in all_networks}
     if not path.exists():
@@ -280,6 +282,12 @@ def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
         raise WorkdirError(
             f"--workdir={workdir} was begun with other checkpoints of {', '.join(changed)}, which "
             "have been trained on since: choose another folder"
+        )
+    new = [name for name in now if name not in begun_with]
+    if new:
+        raise WorkdirError(
+            f"--workdir={workdir} was begun without {', '.join(new)}: choose another folder, or "
+            "take them out of robustness.networks"
         )
 
 

@@ -6,12 +6,18 @@ import ml_collections
 
 from phash_jax.augment import augment_names
 from phash_jax.batches import STREAM
-from phash_jax.choices import choose, names
+from phash_jax.choices import at_least, choose, names
 from phash_jax.data.load import SOURCES
-from phash_jax.distortions import TEST_SETS
-from phash_jax.losses import LOSSES
-from phash_jax.model import ACTIVATIONS, BATCH_NORM_LAYERS, COMPUTE_DTYPES, KERNEL_INITS
-from phash_jax.optimizers import OPTIMIZERS, SCHEDULES
+from phash_jax.distortions import CLEAN, TEST_SETS
+from phash_jax.losses import LOSSES, make_loss
+from phash_jax.model import (
+    ACTIVATIONS,
+    BATCH_NORM_LAYERS,
+    COMPUTE_DTYPES,
+    KERNEL_INITS,
+    make_model,
+)
+from phash_jax.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
 from phash_jax.placement import LOOPS
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.published import PUBLISHED
@@ -42,8 +48,8 @@ def named_runs(
     Without named runs it is the config itself, in ``workdir``; with them, each is the config with
     its overrides, in ``workdir/<name>``.
 
-    Every choice is looked up now, and every number of ``config.train`` checked, so that a wrong one
-    is not found after the data are loaded, or after hours of training.
+    Every choice is looked up now, and every number checked, so that a wrong one is not found after
+    the data are loaded, or after hours of training.
 
     Raises:
         ValueError: a run overrides a field that does not exist or gives it a value of another
@@ -80,6 +86,16 @@ def _check(config: ml_collections.ConfigDict) -> None:
     fields = flatten(config.to_dict())
     for field, table in _CHOICES.items():
         choose(table, fields[field], field)
-    for name in names(config.test_sets):
+    test_sets = names(config.test_sets)
+    for name in test_sets:
         choose(TEST_SETS, name, "test_sets")
+    if CLEAN not in test_sets:
+        raise ValueError(f"test_sets must have {CLEAN} among them, got {config.test_sets!r}")
+    at_least(1, config.test_batch_size, "test_batch_size")
+    at_least(0, config.test_shift, "test_shift")
+    at_least(1, config.data.train_repeats, "data.train_repeats")
     augment_names(config.train.augment)
+    # Each raises if a number of its section is out of range.
+    make_loss(config.loss, label_smoothing=config.label_smoothing)
+    make_optimizer(config.optimizer, num_steps=config.train.num_steps)
+    make_model(config.model, num_classes=1, cpu_convolution=False)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from phash_jax import checkpoint, processes
 from phash_jax.augment import Augment, augment_names, make_augment
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
-from phash_jax.choices import choose
+from phash_jax.choices import at_least, choose
 from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
 from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
@@ -225,17 +225,20 @@ def make_train_interval(
 
 def check_numbers(cfg: ml_collections.ConfigDict) -> None:
     """ValueError if a number of ``config.train`` is out of range; needs no data and no devices."""
-    at_least_one = (
+    for field in (
         "num_steps",
         "num_seeds",
         "batch_size",
         "prefetch",
         "log_every",
+        "checkpoint_every",
         "keep_checkpoints",
-    )
-    for field in at_least_one:
-        if cfg[field] < 1:
-            raise ValueError(f"train.{field} must be 1 or more, got {cfg[field]}")
+    ):
+        at_least(1, cfg[field], f"train.{field}")
+    for field in ("max_shift", "seed", "cpu_devices"):
+        at_least(0, cfg[field], f"train.{field}")
+    if cfg.seed + cfg.num_seeds > 2**31:
+        raise ValueError(f"train.seed must leave every seed below 2**31, got {cfg.seed}")
     if cfg.checkpoint_every % cfg.log_every:
         raise ValueError(
             f"train.checkpoint_every ({cfg.checkpoint_every}) must be a multiple of "

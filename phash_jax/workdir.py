@@ -14,7 +14,7 @@ from phash_jax.metrics import write_json
 
 # Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
 # listed of a finished catalog do not change what a run is.
-_FREE_FIELDS = (
+FREE_FIELDS = (
     "only",
     "data.dir",
     "train.test_every",
@@ -23,6 +23,8 @@ _FREE_FIELDS = (
     "pictures.near_max_pairs",
     "pictures.threads",
 )
+
+_BEFORE_WORK = ("config.json", "provenance.json", "failure.json")
 
 # Fields that were added later, and what runs from before them were made with.
 _LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32"}
@@ -106,8 +108,15 @@ def stored_config(workdir: Path) -> dict[str, Any]:
     return fields
 
 
+def _is_unused(workdir: Path) -> bool:
+    """Whether there is nothing but what is written before any work begins."""
+    return all(path.name in _BEFORE_WORK or path.is_dir() for path in workdir.rglob("*"))
+
+
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
+
+    A folder in which nothing was made yet, since the run failed before, takes another config.
 
     Raises:
         WorkdirError: the folder cannot be written, or belongs to a config that differs; the
@@ -134,9 +143,11 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     differing = [
         f"{name}: {found.get(name, missing)!r} there, {expected.get(name, missing)!r} now"
         for name in sorted(found.keys() | expected.keys())
-        if name not in _FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
+        if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
     ]
-    if differing:
+    if differing and _is_unused(workdir):
+        write_json(path, wanted)
+    elif differing:
         raise WorkdirError(
             f"--workdir={workdir} holds a run of another config; choose another folder or undo: "
             + "; ".join(differing)

@@ -69,6 +69,38 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         named(config)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("test_sets", "contrast_200", "test_sets must have clean among them, got 'contrast_200'"),
+        ("test_sets", "", "test_sets must have clean among them, got ''"),
+        ("test_batch_size", 0, "test_batch_size must be 1 or more, got 0"),
+        ("test_shift", -1, "test_shift must be 0 or more, got -1"),
+        ("label_smoothing", 1.0, "label_smoothing must be from 0 to below 1, got 1.0"),
+        ("data.train_repeats", 0, "data.train_repeats must be 1 or more, got 0"),
+        ("model.conv_layers", -1, "model.conv_layers must be 0 or more, got -1"),
+        ("model.conv_features", 0, "model.conv_features must be 1 or more, got 0"),
+        ("model.kernel_size", 0, "model.kernel_size must be 1 or more, got 0"),
+        ("model.dense_features", (8, 0), "model.dense_features must be 1 or more, got 0"),
+        ("model.kernel_stddev", -0.1, "model.kernel_stddev must be above 0, got -0.1"),
+        ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
+        ("optimizer.learning_rate", -1e-3, "optimizer.learning_rate must be 0 or more, got -0.001"),
+        ("optimizer.warmup", 1.0, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
+        ("optimizer.average_decay", 1.0, "optimizer.average_decay must be from 0 to below 1"),
+        ("train.max_shift", -1, "train.max_shift must be 0 or more, got -1"),
+        ("train.cpu_devices", -3, "train.cpu_devices must be 0 or more, got -3"),
+        ("train.checkpoint_every", 0, "train.checkpoint_every must be 1 or more, got 0"),
+        ("train.seed", -1, "train.seed must be 0 or more, got -1"),
+        ("train.seed", 2**31, "train.seed must leave every seed below 2"),
+    ],
+)
+def test_every_number_out_of_range_is_named(field, value, message):
+    config = load_config("original")
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=message):
+        named(config)
+
+
 def test_numbers_out_of_range_are_found_before_any_work():
     config = load_config("compare")
     config.runs.phash = {"preprocess": "average_hash", "train": {"batch_size": 0}}
@@ -87,6 +119,7 @@ def test_only_names_runs_that_exist():
 
 def test_workdir_of_another_config_is_refused_with_every_difference(tmp_path):
     claim(tmp_path, load_config("original"))
+    (tmp_path / "metrics.jsonl").write_text("")
     with pytest.raises(WorkdirError) as error:
         claim(tmp_path, load_config("phash"))
     for part in (
@@ -94,6 +127,19 @@ def test_workdir_of_another_config_is_refused_with_every_difference(tmp_path):
         "preprocess: 'raw' there, 'average_hash' now",
     ):
         assert part in str(error.value)
+
+
+def test_a_workdir_where_nothing_was_made_takes_another_config(tmp_path):
+    wrong = load_config("compare")
+    wrong.data.path = "tpyo.npz"
+    for folder in (tmp_path, tmp_path / "phash"):
+        claim(folder, wrong)
+        (folder / "failure.json").write_text("{}")
+    claim(tmp_path, load_config("compare"))
+    (tmp_path / "phash" / "checkpoints").mkdir()
+    (tmp_path / "phash" / "checkpoints" / "state").write_text("")
+    with pytest.raises(WorkdirError, match=r"data.path: '' there, 'tpyo.npz' now"):
+        claim(tmp_path, wrong)
 
 
 def test_where_the_data_lies_may_change(tmp_path):
@@ -108,6 +154,7 @@ def test_a_run_from_before_a_field_goes_on_with_what_it_was_made_with(tmp_path):
     del old["test_shift"], old["model"]["compute_dtype"]
     (tmp_path / "config.json").write_text(json.dumps(old))
     claim(tmp_path, load_config("original"))
+    (tmp_path / "metrics.jsonl").write_text("")
     other = load_config("original")
     other.test_shift = 1
     with pytest.raises(WorkdirError, match="undo: test_shift: 0 there, 1 now"):

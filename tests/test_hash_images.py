@@ -419,6 +419,9 @@ def test_a_workdir_among_the_pictures_does_not_count_as_pictures(tmp_path):
     config = config_for(tmp_path)
     for _ in range(2):
         assert "2 of 2 files hashed" in hash_images.run(config, tmp_path / "out")
+    with pytest.raises(ValueError, match="is the --workdir too, whose files would be taken for"):
+        hash_images.run(config, tmp_path)
+    assert not (tmp_path / "config.json").exists()
 
 
 @pytest.mark.parametrize(

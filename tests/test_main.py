@@ -208,7 +208,8 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
         "def get_config():\n"
         "    config = default.get_config()\n"
         "    config.runs = ConfigDict(\n"
-        "        {'a_hot': {'optimizer': {'learning_rate': 1e30}}, 'b_mild': {}}\n"
+        "        {'a_hot': {'optimizer': {'learning_rate': 1e30}}, 'b_mild': {},\n"
+        "         'c_lost': {'data': {'classes': 'unicorn'}}, 'd_moved': {'test_shift': 16}}\n"
         "    )\n"
         "    return config\n"
     )
@@ -217,7 +218,13 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
     assert done.returncode == 1
     assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
     assert list(results.read(tmp_path / "workdir")) == ["b_mild"]
-    assert "- a_hot: failed: the loss or its" in (tmp_path / "workdir" / "report.md").read_text()
+    markdown = (tmp_path / "workdir" / "report.md").read_text()
+    assert "- a_hot: failed: the loss or its" in markdown
+    assert "- c_lost: failed: " in markdown
+    assert "unicorn" in markdown
+    assert "- d_moved: failed: test_shift is 16 pixels, images are 16x16" in markdown
+    # Not after the training.
+    assert not (tmp_path / "workdir" / "d_moved" / "metrics.jsonl").exists()
 
 
 def test_a_workdir_in_use_is_refused(tmp_path, npz):

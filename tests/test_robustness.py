@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import make_small_config
 
-from phash_jax import robustness
+from phash_jax import export_distorted, robustness
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.evaluate import evaluate
+from phash_jax.hash_robustness import evaluate_hashes
 from phash_jax.metrics import read_metrics
 from phash_jax.report import report
 from phash_jax.report import robustness as tables
@@ -140,6 +141,11 @@ def test_networks_trained_on_since_are_refused(trained, tmp_path):
     (tmp_path / "grid" / "networks.json").write_text(json.dumps({**state, "hashed": "0" * 64}))
     with pytest.raises(WorkdirError, match=r"begun with other checkpoints of hashed, which"):
         robustness.evaluate_networks(config, tmp_path / "grid")
+    # Trained after the grid was begun.
+    del state["hashed"]
+    (tmp_path / "grid" / "networks.json").write_text(json.dumps(state))
+    with pytest.raises(WorkdirError, match=r"was begun without hashed: choose another folder"):
+        robustness.evaluate_networks(config, tmp_path / "grid")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +163,16 @@ def test_mistakes_are_named(config, tmp_path, field, value, message):
     with pytest.raises(ValueError, match=message):
         robustness.evaluate_networks(config, tmp_path / "grid")
     assert not (tmp_path / "grid").exists()
+
+
+@pytest.mark.parametrize(
+    "job", [robustness.evaluate_networks, evaluate_hashes, export_distorted.run]
+)
+def test_a_batch_has_an_image(config, tmp_path, job):
+    config.test_batch_size = -1
+    with pytest.raises(ValueError, match="test_batch_size must be 1 or more, got -1"):
+        job(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def make_result(hashed=(0.7, 0.72)):
@@ -215,3 +231,11 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     (workdir / "results.json").unlink()
     report.write(workdir, [workdir])
     assert "Without a result: not finished" in (workdir / "report.md").read_text()
+    for damage in ("{", "[]", '{"runs": {}}'):
+        (workdir / "results.json").write_text(damage)
+        report.write(workdir, [workdir])
+        assert "Without a result: " in (workdir / "report.md").read_text()
+    (workdir / "results.json").write_text(json.dumps(make_result()))
+    (workdir / "provenance.json").write_text("{")
+    report.write(workdir, [workdir])
+    assert "provenance.json" in (workdir / "report.md").read_text()
