@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 # Population counts of one value before it goes back to memory.
-_COUNTS_PER_VALUE = 64
+_COUNTS_PER_VALUE = 256
 
 
 def touch(images: jax.Array) -> tuple[Callable[[], None], int]:

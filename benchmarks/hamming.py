@@ -33,8 +33,8 @@ import numpy as np
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
 # Words whose bits are counted for the floor: enough for an accelerator, in a CPU's cache.
-FLOOR_WORDS = {"cpu": 2**16}
-MANY_FLOOR_WORDS = 2**24
+FLOOR_WORDS = {"cpu": 2**14}
+MANY_FLOOR_WORDS = 2**22
 FLOOR_REPEATS = 50
 
 

@@ -36,7 +36,7 @@ def test_the_amounts_of_the_floors(benchmark):
     assert amount == 2 * 8 * 8 * 8
     run, amount = floors.count_bits(10)
     run()
-    assert amount == 640
+    assert amount == 2560
 
 
 def test_all_of_cifar10c_is_made_and_classified(benchmark, monkeypatch):
