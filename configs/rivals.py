@@ -1,4 +1,4 @@
-"""What the network is fed, from one gray bit a pixel to 24 bits and more, under best_raw's recipe.
+"""What the network is fed, from less than a bit a pixel to more than 24, with best_raw's recipe.
 
 python main.py --config=configs/rivals.py --workdir=runs/rivals --config.data.name=cifar10 \
         --config.train.num_seeds=5

@@ -101,8 +101,9 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
     return (
         "## In plain words\n\n"
         + tables.markdown(cells)
-        + "\nDifferences within a seed (same initial weights, same batches), averaged over seeds; "
-        f"in brackets their 95 % interval.{pictures}\n"
+        + "\nDifferences within a seed (the same initial weights and batches, where what is "
+        "changed leaves them the same), averaged over seeds; in brackets their 95 % interval."
+        f"{pictures}\n"
     )
 
 

@@ -104,7 +104,7 @@ def means_table(result: dict[str, Any]) -> str:
     ]
     for name, networks in result["networks"].items():
         distorted, clean = per_seed(networks, chosen), networks["clean"]
-        lost = [1 - d / c if c else None for d, c in zip(distorted, clean, strict=True)]
+        lost = _lost(networks, chosen)
         cells.append(
             (
                 name,
@@ -119,6 +119,12 @@ def means_table(result: dict[str, Any]) -> str:
             )
         )
     return tables.markdown(cells)
+
+
+def _lost(networks: dict[str, Any], chosen: Sequence[str]) -> list[float | None]:
+    """The share of its clean accuracy that each seed loses under distortions."""
+    distorted = per_seed(networks, chosen)
+    return [1 - d / c if c else None for d, c in zip(distorted, networks["clean"], strict=True)]
 
 
 def differences(result: dict[str, Any], name: str) -> list[tuple[str, dict, float | None]]:
@@ -193,14 +199,20 @@ def _verdict(result: dict[str, Any], base: str, name: str) -> Verdict:
     if low_high is None or low_high[0] <= 0 <= low_high[1]:
         verdict = "not decided"
     else:
-        verdict = "more robust" if low_high[0] > 0 else "less robust"
+        verdict = "more accurate" if low_high[0] > 0 else "less accurate"
     if by_kind["better"] and by_kind["worse"]:
         verdict += "; better under some distortions, worse under others"
     listed = "; ".join(f"{kind}: {', '.join(which)}" for kind, which in by_kind.items() if which)
+    lost = " against ".join(
+        percent(mean_and_interval(_lost(networks, chosen))["mean"]) for networks in (ours, theirs)
+    )
+    severities = ", ".join(map(str, result["severities"]))
     return Verdict(
-        f"robustness of {name} against {base}, mean over {over}",
+        f"robustness of {name} against {base}: accuracy under {over}, "
+        f"severit{'y' if len(result['severities']) == 1 else 'ies'} {severities}",
         verdict,
-        f"mean {points(mean)} points, clean {points(clean)} points; {listed}",
+        f"mean {points(mean)} points, clean {points(clean)} points; of clean accuracy lost {lost}; "
+        f"{listed}",
     )
 
 
