@@ -27,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402  (after the paths)
 
+from phash_jax import processor  # noqa: E402
+
 SEVERITIES = (1, 2, 3, 4, 5)
 CPU_BATCH, ACCELERATOR_BATCH = 256, 10_000
 NUM_REFERENCE = 16
@@ -238,6 +240,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     result = {
         "command": " ".join(["python", *sys.argv]),
+        "processor": processor.name(),
         "python": platform.python_version(),
         **measure(arguments.rounds),
     }

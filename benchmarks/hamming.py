@@ -30,6 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
+from phash_jax import processor
+
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
 # Words whose bits are counted for the floor: enough for an accelerator, in a CPU's cache.
@@ -256,6 +258,7 @@ def main() -> None:
     if arguments.output:
         record = {
             "command": "python benchmarks/hamming.py",
+            "processor": processor.name(),
             "versions": versions("jax", "numpy", "faiss-cpu"),
             "number": arguments.number,
             "bits": 32 * arguments.words,

@@ -28,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
+from phash_jax import processor
+
 NAMES = ("average_hash", "dhash", "phash")
 # Image side, pixels, and images in one call, per core: on a CPU what its caches hold.
 CPU_BATCHES = {32: 256, 256: 32}
@@ -194,6 +196,7 @@ def main() -> None:
     if arguments.output:
         record = {
             "command": "python benchmarks/hashing.py",
+            "processor": processor.name(),
             "python": platform.python_version(),
             "rounds": arguments.rounds,
             "results": results,

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import original
+from phash_jax import processor
 from phash_jax.losses import LOSSES
 from phash_jax.model import make_model
 from phash_jax.optimizers import make_optimizer
@@ -218,6 +219,7 @@ def main() -> None:
         record = {
             "command": "python benchmarks/train_step.py",
             "device": jax.devices()[0].device_kind,
+            "processor": processor.name(),
             "devices": dict(placement.mesh.shape),
             "cores": len(os.sched_getaffinity(0)),
             "versions": {
