@@ -204,6 +204,7 @@ def classify() -> float:
         seeds=[0],
         step=0,
         preprocess="raw",
+        data="",
         sha256="",
         model=model,
         variables=variables,

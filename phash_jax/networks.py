@@ -31,6 +31,7 @@ class Networks:
         seeds: one per network.
         step: updates they were trained for.
         preprocess: key of ``PREPROCESS``, what they are fed.
+        data: the source of the images they were trained on, ``config.data.name``.
         sha256: of the checkpoint.
         model: the module.
         variables: its parameters (or their moving average) and running statistics, float32, seeds
@@ -44,6 +45,7 @@ class Networks:
     seeds: list[int]
     step: int
     preprocess: str
+    data: str
     sha256: str
     model: ConvNet
     variables: PyTree[Array]
@@ -149,6 +151,7 @@ def restore(
         seeds=seeds,
         step=int(state.step[0]),
         preprocess=config.preprocess,
+        data=config.data.name,
         sha256=sha256,
         model=model,
         variables={

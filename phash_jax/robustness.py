@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from absl import logging
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, Key
@@ -162,6 +163,14 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
         class_names=dataset.class_names,
         image_shape=test.images.shape[1:],
     )
+    for networks in all_networks:
+        if networks.data != config.data.name:
+            logging.warning(
+                "the networks in %s were trained on %s pictures and are tested on %s ones",
+                networks.folder,
+                networks.data,
+                config.data.name,
+            )
     _check_same(workdir, all_networks)
     provenance.record(workdir)
     plot_distortions(

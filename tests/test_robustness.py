@@ -148,6 +148,17 @@ def test_networks_trained_on_since_are_refused(trained, tmp_path):
         robustness.evaluate_networks(config, tmp_path / "grid")
 
 
+def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path, caplog):
+    config, _ = trained
+    config.distortions.update({"names": "brightness", "severities": "3", "draws": 1})
+    robustness.evaluate_networks(config, tmp_path / "own")
+    assert "were trained on" not in caplog.text
+    config.data.update({"name": "synthetic", "classes": "cat,dog", "image_size": 16})
+    config.data.update({"train_size": 2, "test_size": 4})
+    robustness.evaluate_networks(config, tmp_path / "other")
+    assert caplog.text.count("were trained on file pictures and are tested on synthetic ones") == 2
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
