@@ -20,7 +20,7 @@ from tqdm import tqdm
 from phash_jax import catalog, near_duplicates, pictures, processes
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
-from phash_jax.metrics import write_json
+from phash_jax.json_files import read_json, write_json
 from phash_jax.picture_hashes import Batches, Kind, bits_shape, common_kinds, hash_part, prepare
 from phash_jax.placement import num_cpu_cores
 from phash_jax.workdir import WorkdirError, claim
@@ -37,7 +37,7 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
     path = workdir / "pictures.json"
     if not path.exists():
         return None
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    saved = read_json(path, dict, then="hash the folder in a new --workdir")
     before = dict(line.split("\t", 1)[::-1] for line in saved["files"])
     now = dict(line.split("\t", 1)[::-1] for line in map(_as_line, files))
     differences = {

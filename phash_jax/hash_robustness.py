@@ -19,7 +19,8 @@ from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
 from phash_jax.hashing import HASHES
-from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
+from phash_jax.json_files import write_json
+from phash_jax.metrics import append_record, read_metrics, rewrite_records
 from phash_jax.placement import use_cpu_cores
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.report import report

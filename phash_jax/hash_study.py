@@ -27,7 +27,7 @@ from phash_jax.hash_study_report import (
     plot_scatter,
 )
 from phash_jax.hashing import HASHES
-from phash_jax.metrics import write_json
+from phash_jax.json_files import write_json
 from phash_jax.published import FIG_4_1
 from phash_jax.workdir import claim
 

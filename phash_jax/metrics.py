@@ -13,39 +13,37 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
+from phash_jax.json_files import damaged
+
 _HISTOGRAM_BINS = 64
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader finds the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=2, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+_ELSEWHERE = "take the line out, or start again in another --workdir"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl; a last line cut by a crash is left out.
 
     Raises:
-        ValueError: a line before the last is not JSON.
+        ValueError: a line before the last is not JSON, or one holds no record.
     """
     if not path.exists():
         return []
-    lines = path.read_text().split("\n")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise damaged(path, error, _ELSEWHERE) from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except json.JSONDecodeError as error:
             if number == len(lines):
                 break
-            raise ValueError(f"{path}, line {number} is not JSON: {error}") from error
+            raise damaged(path, f"line {number} is not JSON: {error}", _ELSEWHERE) from error
+        if not isinstance(record, dict):
+            raise damaged(path, f"line {number} holds no record", _ELSEWHERE)
+        records.append(record)
     return records
 
 
@@ -72,7 +70,10 @@ class MetricsLog:
 
     def __init__(self, directory: Path, *, step: int, write: bool = True):
         self._path = directory / "metrics.jsonl"
-        self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
+        records = read_metrics(self._path)
+        if any("step" not in record for record in records):
+            raise damaged(self._path, "a line has no step", _ELSEWHERE)
+        self.records = [record for record in records if record["step"] <= step]
         self._writes = write
         if not write:
             return

@@ -1,7 +1,6 @@
 """Trained networks, restored from the checkpoints of workdirs to be tested."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,6 +114,9 @@ def restore(
     """The networks of one run, from its newest good checkpoint; see ``restore_all``."""
     try:
         fields = stored_config(folder)
+    except (OSError, ValueError) as error:
+        raise _not_a_config(folder, error) from error
+    try:
         # JSON knows no tuples, and a field that holds a list keeps no tuple either.
         fields["model"]["dense_features"] = tuple(fields["model"]["dense_features"])
         config = ml_collections.ConfigDict(fields)
@@ -133,10 +135,8 @@ def restore(
         preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
         first, count = config.train.seed, config.train.num_seeds
         name = config.name
-    except (OSError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder / 'config.json'} is not the config of a training run ({error})"
-        ) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _not_a_config(folder, error) from error
     seeds = list(range(first, first + count))
     init = make_init(model, optimizer, preprocess, image_shape=image_shape)
     expected = jax.eval_shape(init, jax.ShapeDtypeStruct((count,), jnp.int32))
@@ -161,6 +161,10 @@ def restore(
         test_flip=config.test_flip,
         test_shift=config.test_shift,
     )
+
+
+def _not_a_config(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder / 'config.json'} is not the config of a training run ({error})")
 
 
 def _class_names(folder: Path, config: ml_collections.ConfigDict) -> list[str]:

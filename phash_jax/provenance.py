@@ -1,7 +1,6 @@
 """provenance.json: with which command, code, libraries and machine a workdir was made."""
 
 import importlib.metadata
-import json
 import platform
 import shlex
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 import jax
 
 from phash_jax import processes, processor
-from phash_jax.metrics import write_json
+from phash_jax.json_files import damaged, read_json, write_json
 from phash_jax.placement import num_cpu_cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -43,15 +42,18 @@ def read(workdir: Path) -> list[dict[str, Any]]:
     """All starts recorded in a workdir, oldest first; none where there is no such file.
 
     Raises:
-        ValueError: the file is not JSON.
+        ValueError: the file is damaged.
     """
     path = workdir / "provenance.json"
     if not path.exists():
         return []
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it to have it made anew") from error
+    then = "delete it to have it made anew"
+    starts = read_json(path, list, then=then)
+    if not all(
+        isinstance(start, dict) and {"command", "commit"} <= start.keys() for start in starts
+    ):
+        raise damaged(path, "it holds something else than starts", then)
+    return starts
 
 
 def _commit() -> str:

@@ -1,6 +1,5 @@
 """results.json: what every seed of a run reached, with mean and 95 % interval; failure.json."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from phash_jax.comparison import mean_and_interval
-from phash_jax.metrics import write_json
+from phash_jax.json_files import damaged, read_json, write_json
+
+_DELETE = "delete it to have it made anew"
 
 
 def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int | None]:
@@ -118,10 +119,10 @@ def clear_failure(workdir: Path) -> None:
 def read_failure(workdir: Path) -> str:
     """What ``write_failure`` wrote; empty where the run did not fail."""
     try:
-        return json.loads((workdir / "failure.json").read_text())["error"]
+        return str(read_json(workdir / "failure.json", dict, then="start the run again")["error"])
     except FileNotFoundError:
         return ""
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError):
         return f"{workdir / 'failure.json'} is damaged"
 
 
@@ -134,9 +135,7 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     path = workdir / "results.json"
     if not path.exists():
         return {}
-    try:
-        return json.loads(path.read_text())["runs"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error!r}): delete it to have it made anew"
-        ) from error
+    runs = read_json(path, dict, then=_DELETE).get("runs")
+    if not isinstance(runs, dict) or not all(isinstance(run, dict) for run in runs.values()):
+        raise damaged(path, "it holds no runs", _DELETE)
+    return runs

@@ -1,7 +1,6 @@
 """Accuracy of trained networks on distorted test images, distorted where the networks run."""
 
 import csv
-import json
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +23,8 @@ from phash_jax.data.load import load_dataset
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.examples import plot_distortions
-from phash_jax.metrics import append_record, read_metrics, rewrite_records, write_json
+from phash_jax.json_files import read_json, write_json
+from phash_jax.metrics import append_record, read_metrics, rewrite_records
 from phash_jax.networks import Networks, restore_all
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
@@ -285,7 +285,7 @@ def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
     if not path.exists():
         write_json(path, now)
         return
-    begun_with = json.loads(path.read_text())
+    begun_with = read_json(path, dict, then="choose another folder")
     changed = [name for name, sha256 in begun_with.items() if now.get(name) != sha256]
     if changed:
         raise WorkdirError(

@@ -1,7 +1,6 @@
 """The folder of a run: claimed for one config, and refused to another."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import ml_collections
 
 from phash_jax.errors import UserError
-from phash_jax.metrics import write_json
+from phash_jax.json_files import damaged, read_json, write_json
 
 # Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
 # listed of a finished catalog do not change what a run is.
@@ -93,17 +92,17 @@ def stored_config(workdir: Path) -> dict[str, Any]:
 
     Raises:
         OSError: there is none, or it cannot be read.
-        json.JSONDecodeError: it is damaged.
-        TypeError: it holds something else than fields.
+        ValueError: it is damaged.
     """
-    fields = json.loads((workdir / "config.json").read_text())
-    if not isinstance(fields, dict):
-        raise TypeError(f"it holds a {type(fields).__name__}, not fields")
+    path, then = workdir / "config.json", "choose another --workdir"
+    fields = read_json(path, dict, then=then)
     for name, value in _LATER_FIELDS.items():
         *sections, field = name.split(".")
         section = fields
         for key in sections:
             section = section.get(key, {})
+            if not isinstance(section, dict):
+                raise damaged(path, f"{key} is no section", then)
         section.setdefault(field, value)
     return fields
 
@@ -133,11 +132,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         raise _cannot_write(workdir, error) from error
     try:
         found = flatten(stored_config(workdir))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise WorkdirError(
-            f"{path} is not a config ({error}): this is not a workdir of ours, or it is damaged; "
-            "choose another --workdir"
-        ) from error
+    except ValueError as error:
+        raise WorkdirError(f"{error}, or this is not a workdir of ours") from error
     expected = flatten(wanted)
     missing = "(no such field)"
     differing = [

@@ -164,7 +164,7 @@ def test_a_run_from_before_a_field_goes_on_with_what_it_was_made_with(tmp_path):
 @pytest.mark.parametrize("text", ['{"name": ', "[]"])
 def test_damaged_config_json_is_named(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(WorkdirError, match=r"config.json is not a config"):
+    with pytest.raises(WorkdirError, match=r"config.json is damaged .* or this is not a work"):
         claim(tmp_path, load_config("original"))
 
 

@@ -204,9 +204,29 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     assert f"- phash: not finished: 900 steps in {tmp_path / 'half'}\n" in markdown
     assert "- cifar10: failed: the loss is not finite\n" in markdown
     assert "- original (cut): " in markdown
-    assert "metrics.jsonl, line 1 is not JSON" in markdown
+    assert "metrics.jsonl is damaged (line 1 is not JSON" in markdown
     assert f"- missing: no run in {tmp_path / 'missing'}\n" in markdown
     read_page(tmp_path / "out" / "report.html")
+
+
+DAMAGES = {
+    "config.json": (b"\xff", b"[]", b"5", b'{"model": 3}'),
+    "results.json": (b"\xff", b"[]", b"5", b'{"runs": []}', b'{"runs": {"original": 5}}'),
+    "provenance.json": (b"\xff", b'{"a": 1}', b"5", b"[1]", b'[{"command": 1}]'),
+    "metrics.jsonl": (b"\xff\n", b"5\n", b"[]\n"),
+    "failure.json": (b"\xff", b"[]", b"5", b"{}"),
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"), [(file, damage) for file, all_of in DAMAGES.items() for damage in all_of]
+)
+def test_whatever_is_damaged_is_named(file, damage, tmp_path):
+    make_workdir(tmp_path / "run", "original", finished=file != "failure.json")
+    (tmp_path / "run" / file).write_bytes(damage)
+    (run,) = collect([tmp_path / "run"])
+    assert f"{tmp_path / 'run' / file} is damaged" in run.problem
+    assert run.problem in report.summary([tmp_path / "run"])
 
 
 def test_runs_not_asked_for_are_not_missing(tmp_path):

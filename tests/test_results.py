@@ -46,7 +46,7 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
         log.write(whole[3], [0, 1])
     assert read_metrics(path) == whole[:4]
     path.write_text('{"step": 1\n{"step": 2}\n')
-    with pytest.raises(ValueError, match=r"metrics.jsonl, line 1 is not JSON"):
+    with pytest.raises(ValueError, match=r"metrics.jsonl is damaged \(line 1 is not JSON.*take"):
         read_metrics(path)
 
 

@@ -72,7 +72,7 @@ def folders_of_job(workdirs: Sequence[Path], job: str) -> list[Path]:
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         return stored_config(folder)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return {}
 
 
@@ -95,6 +95,8 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
 def _read_run(name: str, folder: Path) -> Run:
     config, records, starts = flatten(_read_config(folder)), [], []
     try:
+        if (folder / "config.json").exists():
+            stored_config(folder)
         starts = provenance.read(folder)
         records = read_metrics(folder / "metrics.jsonl")
         result = results.read(folder).get(name)

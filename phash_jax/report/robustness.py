@@ -1,7 +1,6 @@
 """Sections of the jobs robustness and hash_robustness."""
 
 import contextlib
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from phash_jax import tables
 from phash_jax.comparison import holm, mean_and_interval, paired_difference
 from phash_jax.distortions import GROUPS
+from phash_jax.json_files import damaged, read_json
 from phash_jax.report import robustness_plots
 from phash_jax.report.collect import folders_of_job
 from phash_jax.report.fig_5_5 import conclusion
@@ -27,15 +27,13 @@ def read_result(workdir: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is not there or damaged.
     """
-    path = workdir / "results.json"
+    path, then = workdir / "results.json", "start its command again"
     try:
-        result = json.loads(path.read_text())
+        result = read_json(path, dict, then=then)
     except FileNotFoundError as error:
         raise ValueError(f"not finished: no results.json in {workdir}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
-    if not isinstance(result, dict) or not {"severities", "distortions"} <= result.keys():
-        raise ValueError(f"{path} is not the result of this job")
+    if not {"severities", "distortions"} <= result.keys():
+        raise damaged(path, "it is not the result of this job", then)
     return result
 
 
