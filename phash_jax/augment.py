@@ -32,6 +32,16 @@ def augment_names(text: str) -> list[str]:
     ]
 
 
+def check_max_shift(image_shape: tuple[int, int, int], max_shift: int) -> None:
+    """ValueError if images of this height and width cannot be moved by so many pixels."""
+    height, width, _ = image_shape
+    if min(height, width) <= max_shift:
+        raise ValueError(
+            f"train.max_shift is {max_shift} pixels, images are {height}x{width}: it must be "
+            "smaller than both"
+        )
+
+
 def random_move(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], *, flip: bool, max_shift: int
 ) -> UInt8[Array, "h w c"]:
@@ -51,11 +61,7 @@ def random_move(
     if flip:
         image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     if max_shift:
-        if min(image.shape[:2]) <= max_shift:
-            raise ValueError(
-                f"train.max_shift is {max_shift} pixels, images are {image.shape[0]}x"
-                f"{image.shape[1]}: it must be smaller than both"
-            )
+        check_max_shift(image.shape, max_shift)
         margin = (max_shift, max_shift)
         padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
         top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1)

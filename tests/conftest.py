@@ -5,12 +5,15 @@ import os
 import tempfile
 
 import filelock
+import hypothesis
 import jaxtyping
 import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
 
+# The layouts that are tested are those of virtual devices.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the time goes into compiling, and many tests compile the same: the processes of one test
 # session share what they have compiled. Before JAX is imported, which reads these variables.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -36,6 +39,9 @@ with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
     from phash_jax.workdir import claim
 
 use_cpu_cores(8)
+
+# The same examples every time, for a commit that has nothing to do with them.
+hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=True)
 
 
 # What takes longest begins first, so that at the end no process waits for another's long test.

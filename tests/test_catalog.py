@@ -162,7 +162,7 @@ def test_a_dataset_becomes_files_and_rows(tmp_path, small_parts):
 def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {}
-    for split, count in (("train", 6_100), ("test", 100)):
+    for split, count in (("train", 10_100), ("test", 100)):
         arrays[f"{split}_images"] = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
         arrays[f"{split}_labels"] = np.arange(count) % 2
     np.savez(tmp_path / "data.npz", **arrays)
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert first_png.stat().st_mtime_ns == written
-    assert len(list((tmp_path / "images").iterdir())) == 6_200
+    assert len(list((tmp_path / "images").iterdir())) == 10_200
     catalog_dataset.run(make_config(**fields), tmp_path / "whole")
     assert (tmp_path / "killed/catalog.parquet").read_bytes() == (
         tmp_path / "whole/catalog.parquet"

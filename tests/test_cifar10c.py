@@ -1,5 +1,7 @@
 """CIFAR-10-C's corruptions beside the libraries that the originals call, with the same draws."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,10 +87,14 @@ CASES = {
 }
 
 
+@functools.cache
+def of_all(name):
+    return jax.jit(jax.vmap(DISTORTIONS[name], in_axes=(0, 0, None)))
+
+
 def distort(name, images, severity):
     keys = jax.random.split(jax.random.key(7), len(images))
-    of_all = jax.jit(jax.vmap(DISTORTIONS[name], in_axes=(0, 0, None)))
-    return keys, np.asarray(of_all(keys, jnp.asarray(images), jnp.int32(severity)))
+    return keys, np.asarray(of_all(name)(keys, jnp.asarray(images), jnp.int32(severity)))
 
 
 def assert_equal_enough(name, images, severity):

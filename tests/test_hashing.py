@@ -90,6 +90,24 @@ def assert_equal_to_imagehash(name: str, images: np.ndarray, hash_size: int = 8)
     assert not (wrong & ~fragile if name in NOISY else wrong).any()
 
 
+def test_only_what_noise_decides_is_fragile():
+    """Else ``fragile`` could excuse any mismatch."""
+    of = {
+        (name, kind): float(mismatches(name, make_images(kind))[1].mean())
+        for name in NOISY
+        for kind in KINDS
+    }
+    # Coefficients that are zero but for rounding, and medians of equal values.
+    for kind in ("flat", "gradient", "gradient down", "mirror"):
+        assert of["phash", kind] == 1
+    assert of["whash", "flat"] == 1
+    for kind in ("random", "drawn"):
+        assert of["phash", kind] == 0
+        assert of["whash", kind] <= 0.05
+    assert of["phash", "binary"] == 0
+    assert of["whash", "binary"] <= 0.5
+
+
 @pytest.mark.parametrize("name", hashing.HASHES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_to_imagehash(name, kind):

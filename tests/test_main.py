@@ -60,16 +60,22 @@ def without_time(value):
     return [without_time(v) for v in value] if isinstance(value, list) else value
 
 
-def test_compare_leaves_everything_and_a_second_call_repeats_nothing(tmp_path, npz):
-    # This once exactly as a user starts it.
+def test_compare_leaves_everything_and_a_second_call_repeats_nothing(
+    tmp_path, npz, tmp_path_factory
+):
+    # This once exactly as a user starts it, compiled programs kept and all.
+    ours = ("NPROC", "XLA_FLAGS", "JAX_")
+    caches = tmp_path_factory.mktemp("caches")
     first = subprocess.run(
         [sys.executable, "main.py", *arguments("compare", tmp_path, npz)],
         cwd=forked.ROOT,
         capture_output=True,
         text=True,
-        env={name: value for name, value in os.environ.items() if name != "NPROC"},
+        env={name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        | {"XDG_CACHE_HOME": str(caches), "JAX_PLATFORMS": "cpu"},
     )
     assert first.returncode == 0, first.stderr
+    assert list(caches.glob("phash_jax/programs-*/*-cache"))
     assert "| test accuracy, contrast_200" in first.stdout
     assert "original: step 40, training accuracy" in first.stdout
     left = {p.name for p in tmp_path.iterdir()}

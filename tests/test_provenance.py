@@ -1,5 +1,6 @@
 """Which command, code, libraries and machine a workdir was made with."""
 
+import os
 import subprocess
 import sys
 
@@ -32,6 +33,11 @@ def test_damaged_file_is_named(tmp_path):
 
 
 def test_commit_says_whether_files_differ_from_it(tmp_path, monkeypatch):
+    # Neither another repository, as within a hook, nor what the user has configured.
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    own_environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
     def git(*arguments):
         done = subprocess.run(
             ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
@@ -39,6 +45,7 @@ def test_commit_says_whether_files_differ_from_it(tmp_path, monkeypatch):
             check=True,
             capture_output=True,
             text=True,
+            env=own_environment,
         )
         return done.stdout.strip()
 

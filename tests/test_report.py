@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -207,6 +208,24 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     assert "metrics.jsonl is damaged (line 1 is not JSON" in markdown
     assert f"- missing: no run in {tmp_path / 'missing'}\n" in markdown
     read_page(tmp_path / "out" / "report.html")
+
+
+def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, capsys):
+    make_workdir(tmp_path / "run", "original")
+    (tmp_path / "notes.md").write_text("## Mine\n\nA note.\n")
+    command = ["report", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", command)
+    report.main()
+    assert "# Ours beside the study's (Fig 6.1)" in capsys.readouterr().out
+    options = [f"--output={tmp_path / 'out'}", "--name=page", f"--notes={tmp_path / 'notes.md'}"]
+    monkeypatch.setattr(sys, "argv", [*command, *options])
+    report.main()
+    assert f"report: {tmp_path / 'out' / 'page.html'}" in capsys.readouterr().out
+    assert "A note." in (tmp_path / "out" / "page.html").read_text()
+    monkeypatch.setattr(sys, "argv", [*command, *options[:2], "--notes=nowhere.md"])
+    with pytest.raises(SystemExit, match="1"):
+        report.main()
+    assert "error: " in capsys.readouterr().err
 
 
 DAMAGES = {

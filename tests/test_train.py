@@ -313,6 +313,8 @@ def test_bad_fields_are_named(config, dataset, tmp_path, field, value, message):
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=message):
         run(config, dataset, tmp_path)
+    # So that the corrected config may have the workdir.
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_test_set_is_named(config, dataset, tmp_path):
