@@ -23,7 +23,9 @@ FREE_FIELDS = (
     "pictures.threads",
 )
 
-_BEFORE_WORK = ("config.json", "provenance.json", "failure.json")
+# What a run that failed before any work leaves, and the next one makes anew.
+_BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html", "report.md"}
+_DRAWN_FIRST = "examples.png"
 
 # Fields that were added later, and what runs from before them were made with.
 _LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32"}
@@ -109,7 +111,10 @@ def stored_config(workdir: Path) -> dict[str, Any]:
 
 def _is_unused(workdir: Path) -> bool:
     """Whether there is nothing but what is written before any work begins."""
-    return all(path.name in _BEFORE_WORK or path.is_dir() for path in workdir.rglob("*"))
+    return all(
+        path.name in _BEFORE_WORK | {_DRAWN_FIRST} or path.parent.name == "figures" or path.is_dir()
+        for path in workdir.rglob("*")
+    )
 
 
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
@@ -142,6 +147,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
     ]
     if differing and _is_unused(workdir):
+        # Of other pictures, perhaps.
+        (workdir / _DRAWN_FIRST).unlink(missing_ok=True)
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(

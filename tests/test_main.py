@@ -233,6 +233,24 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
     assert not (tmp_path / "workdir" / "d_moved" / "metrics.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"data.path": "tpyo.npz"}, "data.path tpyo.npz does not exist"),
+        ({"data.classes": "unicorn"}, "run original: .*unicorn"),
+        ({"model.conv_layers": 9}, "run original: images of 16x16 pixels are too small for 9"),
+        ({"train.max_shift": 16}, "run original: train.max_shift is 16 pixels"),
+    ],
+)
+def test_a_corrected_command_may_have_the_workdir(tmp_path, npz, wrong, message):
+    done = run("original", tmp_path, npz, **{"train.num_steps": 10, **wrong})
+    assert done.returncode == 1
+    assert re.search(f"error: {message}", done.stderr)
+    done = run("original", tmp_path, npz, **{"train.num_steps": 10})
+    assert done.returncode == 0, done.stderr
+    assert results.read(tmp_path)["original"]["num_steps"] == 10
+
+
 def test_a_workdir_in_use_is_refused(tmp_path, npz):
     with locked(tmp_path):
         done = run("original", tmp_path, npz)
