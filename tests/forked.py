@@ -21,7 +21,10 @@ def _run(arguments: list[str], output: Path, errors: Path) -> None:
         with path.open("ab") as file:
             os.dup2(file.fileno(), stream)
     os.chdir(ROOT)
-    os.environ.pop("NPROC", None)
+    # Nor is this a job of the cluster that the tests may run on.
+    for name in list(os.environ):
+        if name == "NPROC" or name.startswith(("SLURM_", "OMPI_", "KUBERNETES_")):
+            del os.environ[name]
     # What the tests' own devices are compiled with does not matter here, and small networks spend
     # most of their time in being compiled well.
     os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
@@ -38,7 +41,8 @@ def start(
     arguments: list[str], output: Path, errors: Path | None = None
 ) -> multiprocessing.Process:
     """Starts ``python main.py`` with arguments; what it prints is appended to files, or to one."""
-    process = _SERVER.Process(target=_run, args=(arguments, output, errors or output))
+    # One that a failed test leaves behind ends with the tests.
+    process = _SERVER.Process(target=_run, args=(arguments, output, errors or output), daemon=True)
     process.start()
     return process
 
