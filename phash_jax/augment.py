@@ -32,13 +32,12 @@ def augment_names(text: str) -> list[str]:
     ]
 
 
-def check_max_shift(image_shape: tuple[int, int, int], max_shift: int) -> None:
-    """ValueError if images of this height and width cannot be moved by so many pixels."""
+def check_shift(image_shape: tuple[int, int, int], pixels: int, field: str) -> None:
+    """ValueError that names the config field if images cannot be moved by so many pixels."""
     height, width, _ = image_shape
-    if min(height, width) <= max_shift:
+    if min(height, width) <= pixels:
         raise ValueError(
-            f"train.max_shift is {max_shift} pixels, images are {height}x{width}: it must be "
-            "smaller than both"
+            f"{field} is {pixels} pixels, images are {height}x{width}: it must be smaller than both"
         )
 
 
@@ -61,7 +60,7 @@ def random_move(
     if flip:
         image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     if max_shift:
-        check_max_shift(image.shape, max_shift)
+        check_shift(image.shape, max_shift, "train.max_shift")
         margin = (max_shift, max_shift)
         padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
         top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1)

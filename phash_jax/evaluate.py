@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
+from phash_jax.augment import check_shift
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
@@ -19,16 +20,6 @@ from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged
 from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_groups, to_host
 from phash_jax.preprocess import PREPROCESS, Preprocess
-
-
-def check_shift(image_shape: tuple[int, int, int], shift: int) -> None:
-    """ValueError if images of this height and width cannot be moved by so many pixels."""
-    height, width, _ = image_shape
-    if min(height, width) <= shift:
-        raise ValueError(
-            f"test_shift is {shift} pixels, images are {height}x{width}: it must be smaller than "
-            "both"
-        )
 
 
 def views(
@@ -46,7 +37,7 @@ def views(
         ValueError: the images are not larger than ``shift``.
     """
     seen = [images]
-    check_shift(images.shape[1:], shift)
+    check_shift(images.shape[1:], shift, "test_shift")
     if shift:
         height, width = images.shape[1:3]
         margin = (shift, shift)

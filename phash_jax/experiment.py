@@ -7,12 +7,13 @@ from absl import logging
 from jax.errors import JaxRuntimeError
 
 from phash_jax import processes, provenance, results
+from phash_jax.augment import check_shift
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.errors import UserError
-from phash_jax.evaluate import accuracies, check_shift, evaluate, make_evaluate
+from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.report import report
@@ -29,7 +30,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     """Trains and tests one run; returns its entry for results.json."""
     test_sets, first = names(config.test_sets), processes.is_first()
     # Else it would be noticed after the training.
-    check_shift(dataset.test.images.shape[1:], config.test_shift)
+    check_shift(dataset.test.images.shape[1:], config.test_shift, "test_shift")
     examples = workdir / "examples.png"
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)

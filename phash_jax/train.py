@@ -22,7 +22,7 @@ from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint, processes
-from phash_jax.augment import Augment, augment_names, check_max_shift, make_augment
+from phash_jax.augment import Augment, augment_names, check_shift, make_augment
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
 from phash_jax.choices import at_least, choose
 from phash_jax.data.dataset import Split
@@ -293,7 +293,7 @@ def train(
     augmented = bool(distortions or cfg.flip or cfg.max_shift)
     streamed = is_streamed(cfg.stream, split, placement)
     parts = max(1, len(distortions))
-    check_max_shift(split.images.shape[1:], cfg.max_shift)
+    check_shift(split.images.shape[1:], cfg.max_shift, "train.max_shift")
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
     train_step = make_train_step(
         model,
