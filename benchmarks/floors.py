@@ -18,9 +18,9 @@ def touch(images: jax.Array) -> tuple[Callable[[], None], int]:
     return lambda: invert(images).block_until_ready(), images.nbytes
 
 
-def multiply(side: int, dtype: str = "float32") -> tuple[Callable[[], None], float]:
-    """One large matrix product; the amount is its floating-point operations."""
-    a = jax.random.normal(jax.random.key(0), (side, side)).astype(dtype)
+def multiply(side: int) -> tuple[Callable[[], None], float]:
+    """One large float32 matrix product; the amount is its floating-point operations."""
+    a = jax.random.normal(jax.random.key(0), (side, side))
     product = jax.jit(lambda a: a @ a)
     return lambda: product(a).block_until_ready(), 2.0 * side**3
 
