@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float32, UInt8
 
-from phash_jax.hashing import ordered_value
+from phash_jax.binarize import ordered_value
 
 
 def thermometer(

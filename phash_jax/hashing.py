@@ -1,4 +1,4 @@
-"""Perceptual hashes, bit for bit those of ImageHash 4.3.2, and hash images of full resolution.
+"""Perceptual hashes, bit for bit those of ImageHash 4.3.2.
 
 A hash is a few bits that stay alike for pictures that look alike. Decisions are made in integers
 (in int32, or in float32 where the sums are exact), so that all backends agree; where ImageHash
@@ -30,7 +30,6 @@ from jaxtyping import Array, Bool, Float32, Int32, UInt8
 from phash_jax.choices import choose
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, resize
 
-_MAX_VALUES = (2**32 - 1) // 255
 _LOW_FREQUENCY_FACTOR = 4
 _MOST_VALUES_COMPARED = 256
 
@@ -110,7 +109,7 @@ def _above_median(values: Array) -> tuple[Bool[Array, "h w"], Float32[Array, ""]
 
 
 @functools.lru_cache(maxsize=64)
-def _dct_matrix(size: int, num_rows: int) -> np.ndarray:
+def dct_matrix(size: int, num_rows: int) -> np.ndarray:
     """First rows of the unnormalised DCT-II, ``2 cos(pi k (2 i + 1) / (2 size))``, float64."""
     frequency, position = np.arange(num_rows)[:, None], np.arange(size)
     return 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
@@ -140,7 +139,7 @@ def _dct_median(image, *, hash_size, generation):
     # Only the coefficient of frequencies 0, 0 sees the mean; without it the sums round less.
     total = values.sum()
     values = (values - total // values.size).astype(jnp.float32)
-    matrix = _dct_matrix(size, hash_size).astype(np.float32)
+    matrix = dct_matrix(size, hash_size).astype(np.float32)
     multiply = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
     coefficients = multiply(matrix, multiply(values, matrix.T))
     coefficients = coefficients.at[0, 0].set((4 * total).astype(jnp.float32))
@@ -162,7 +161,7 @@ def _dct_mean(image, *, hash_size, generation):
     half = size // 2
     left, right = values[:, :half], values[:, half:][:, ::-1]
     bits_of_fraction = int(np.log2(2**24 / (half * 510 * 2)))
-    matrix = _dct_matrix(size, hash_size + 1)[1:, :half] * 2.0**bits_of_fraction
+    matrix = dct_matrix(size, hash_size + 1)[1:, :half] * 2.0**bits_of_fraction
     whole, rest = np.rint(matrix), matrix - np.rint(matrix)
     parts = np.stack([whole, rest]).astype(np.float32)
     multiply = functools.partial(jnp.einsum, "phi,ri->prh", precision=lax.Precision.HIGHEST)
@@ -413,128 +412,3 @@ HASHES: dict[str, Callable] = {
     "whash": whash,
     "colorhash": lambda images, *, hash_size=8, **options: colorhash(images, **options),
 }
-
-
-def average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
-    """The study's average-hash image: True where a value is above the mean of all values.
-
-    ``v > sum / n`` is decided as ``v > sum // n``, the same for integers, so no rounding enters
-    and every backend agrees. Source: L. Han, "Exploratory Research of Object Recognition Based on
-    Deep Learning and Image Perceptual Hashing" (2017).
-
-    Args:
-        image: one uint8 image, 0 to 255, any size; the mean runs over all ``h * w * c`` values.
-
-    Raises:
-        TypeError: the image is not uint8.
-        ValueError: the image has no value, or more than 16,843,009, where the sum would overflow.
-    """
-    return _above_mean(_checked_image(image), axes=(0, 1, 2))
-
-
-def channel_average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
-    """True where a value is above the mean of its own channel. As ``average_hash_image``."""
-    return _above_mean(_checked_image(image), axes=(0, 1))
-
-
-def median_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
-    """True where a value is above the median of all values. As ``average_hash_image``."""
-    image = _checked_image(image)
-    # The lower of two middle values: none lies between them.
-    return image > ordered_value(image, -(-image.size // 2))
-
-
-def ordered_value(image: UInt8[Array, "..."], rank: int) -> UInt8[Array, ""]:
-    """The value at place ``rank``, counted from 1, of all values in ascending order; no sorting."""
-    # From its highest bit to its lowest: the largest value that fewer than ``rank`` are below.
-    found = jnp.array(0, jnp.int32)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-        is_high = jnp.sum(image < found + bit, dtype=jnp.int32) < rank
-        found = found + jnp.where(is_high, bit, 0)
-    return found.astype(jnp.uint8)
-
-
-def local_average_hash_image(
-    image: UInt8[Array, "h w c"], *, radius: int = 4
-) -> Bool[Array, "h w c"]:
-    """True where a value is above the mean of the window around it, all channels together.
-
-    As ``average_hash_image``, which it equals once the window covers the image.
-
-    Args:
-        image: one uint8 image, 0 to 255, any size.
-        radius: the window reaches this many pixels up, down, left and right; what lies outside
-            the image does not count.
-    """
-    image = _checked_image(image)
-    size = 2 * radius + 1
-
-    def window_sum(values):
-        for window in ((size, 1), (1, size)):
-            values = lax.reduce_window(values, jnp.int32(0), lax.add, window, (1, 1), "SAME")
-        return values
-
-    total = window_sum(image.astype(jnp.int32).sum(-1))
-    count = window_sum(jnp.full(image.shape[:2], image.shape[2], jnp.int32))
-    return image > (total // count).astype(jnp.uint8)[..., None]
-
-
-def difference_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
-    """True where a value is above its left neighbour; False in the first column.
-
-    As ``average_hash_image``; the sign of the horizontal gradient, as in ``dhash``.
-    """
-    image = _checked_image(image)
-    return jnp.pad(image[:, 1:] > image[:, :-1], ((0, 0), (1, 0), (0, 0)))
-
-
-def gradient_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w 2*c"]:
-    """Signs of both gradients: above the left neighbour, then above the upper one, per channel.
-
-    As ``difference_hash_image``, with twice its bits; False in the first column and the first row.
-    """
-    vertical = difference_hash_image(image.swapaxes(0, 1)).swapaxes(0, 1)
-    return jnp.concatenate([difference_hash_image(image), vertical], -1)
-
-
-def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"]:
-    """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit a pixel."""
-    return average_hash_image(gray(_checked_image(image), rounded=True)[..., None])
-
-
-def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
-    """Signs of the low coefficients of each channel's DCT-II, as ``phash`` sees a picture.
-
-    True where a coefficient is above 0, of the lower half of the frequencies in each direction.
-    Decided in float32: a coefficient that is 0 within rounding may go either way.
-
-    Raises:
-        TypeError: the image is not uint8.
-        ValueError: the image has a side of less than 2 pixels, or too many values.
-    """
-    image = _checked_image(image)
-    if min(image.shape[:2]) < 2:
-        raise ValueError(f"a DCT hash image takes 2 pixels a side or more, got {image.shape[:2]}")
-    rows, columns = (_dct_matrix(n, n // 2).astype(np.float32) for n in image.shape[:2])
-    coefficients = jnp.einsum(
-        "yh,xw,hwc->yxc",
-        rows,
-        columns,
-        image.astype(jnp.float32),
-        precision=lax.Precision.HIGHEST,
-    )
-    return coefficients > 0
-
-
-def _checked_image(image: Array) -> UInt8[Array, "h w c"]:
-    if image.dtype != jnp.uint8:
-        raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {image.dtype}")
-    if not 0 < image.size <= _MAX_VALUES:
-        raise ValueError(f"an image must have 1 to {_MAX_VALUES} values, got shape {image.shape}")
-    return image
-
-
-def _above_mean(image: UInt8[Array, "h w c"], *, axes: tuple[int, ...]) -> Bool[Array, "h w c"]:
-    total = jnp.sum(image, axis=axes, dtype=jnp.uint32, keepdims=True)
-    count = jnp.uint32(image.size // total.size)
-    return image > (total // count).astype(jnp.uint8)

@@ -6,7 +6,7 @@ from functools import partial
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, UInt8
 
-from phash_jax import bit_depth, hashing
+from phash_jax import binarize, bit_depth
 
 Preprocess = Callable[[UInt8[Array, "h w c"]], Float32[Array, "..."]]
 
@@ -32,14 +32,14 @@ def _hashed(hash_image: Callable) -> Preprocess:
 
 PREPROCESS: dict[str, Preprocess] = {
     "raw": raw,
-    "average_hash": _hashed(hashing.average_hash_image),
-    "channel_average_hash": _hashed(hashing.channel_average_hash_image),
-    "median_hash": _hashed(hashing.median_hash_image),
-    "local_average_hash": _hashed(hashing.local_average_hash_image),
-    "difference_hash": _hashed(hashing.difference_hash_image),
-    "gradient_hash": _hashed(hashing.gradient_hash_image),
-    "gray_average_hash": _hashed(hashing.gray_average_hash_image),
-    "dct_hash": _hashed(hashing.dct_hash_image),
+    "average_hash": _hashed(binarize.average_hash_image),
+    "channel_average_hash": _hashed(binarize.channel_average_hash_image),
+    "median_hash": _hashed(binarize.median_hash_image),
+    "local_average_hash": _hashed(binarize.local_average_hash_image),
+    "difference_hash": _hashed(binarize.difference_hash_image),
+    "gradient_hash": _hashed(binarize.gradient_hash_image),
+    "gray_average_hash": _hashed(binarize.gray_average_hash_image),
+    "dct_hash": _hashed(binarize.dct_hash_image),
     "thermometer_2": _hashed(partial(bit_depth.thermometer, thresholds=2)),
     "thermometer_3": _hashed(partial(bit_depth.thermometer, thresholds=3)),
     "thermometer_4": _hashed(partial(bit_depth.thermometer, thresholds=4)),

@@ -9,10 +9,10 @@ import ml_collections
 import numpy as np
 
 from phash_jax import provenance
+from phash_jax.binarize import average_hash_image
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import TEST_SETS
-from phash_jax.hashing import average_hash_image
 from phash_jax.workdir import claim
 
 _CHUNK = 1_000

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from phash_jax.bit_depth import squeeze_bit_depth, thermometer
-from phash_jax.hashing import (
+from phash_jax.binarize import (
     average_hash_image,
     channel_average_hash_image,
     dct_hash_image,
@@ -23,6 +22,7 @@ from phash_jax.hashing import (
     local_average_hash_image,
     median_hash_image,
 )
+from phash_jax.bit_depth import squeeze_bit_depth, thermometer
 from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS
 from phash_jax.resampling import gray
 
