@@ -118,6 +118,8 @@ def get_config() -> ConfigDict:
     # down and left or right, what is missing reflected. Before the distortions.
     train.flip = False
     train.max_shift = 0
+    # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
+    train.cutout = 0
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
     train.num_seeds = 1
     train.seed = 0

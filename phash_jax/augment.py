@@ -1,4 +1,4 @@
-"""Mirroring, moving and distorting the images of a training batch."""
+"""Mirroring, moving, covering and distorting the images of a training batch."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
 # Uses of an image's key; 0 and 1 are what splitting it gives.
-_SEVERITY, _MOVE, _DISTORTION = range(3)
+_SEVERITY, _MOVE, _DISTORTION, _CUTOUT = range(4)
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]
 
@@ -32,8 +32,8 @@ def augment_names(text: str) -> list[str]:
     ]
 
 
-def check_shift(image_shape: tuple[int, int, int], pixels: int, field: str) -> None:
-    """ValueError that names the config field if images cannot be moved by so many pixels."""
+def check_smaller(pixels: int, image_shape: tuple[int, int, int], field: str) -> None:
+    """ValueError that names the config field if images are not larger than so many pixels."""
     height, width, _ = image_shape
     if min(height, width) <= pixels:
         raise ValueError(
@@ -60,7 +60,7 @@ def random_move(
     if flip:
         image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     if max_shift:
-        check_shift(image.shape, max_shift, "train.max_shift")
+        check_smaller(max_shift, image.shape, "train.max_shift")
         margin = (max_shift, max_shift)
         padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
         top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1)
@@ -68,18 +68,48 @@ def random_move(
     return image
 
 
-def make_augment(chosen: Sequence[str], *, flip: bool = False, max_shift: int = 0) -> Augment:
+def cut_out(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], *, side: int
+) -> UInt8[Array, "h w c"]:
+    """Covers a square of an image with the mean colour of the image.
+
+    Source: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
+    Cutout" (2017), which covers with the mean of all images instead.
+
+    Args:
+        key: decides where the square is: its middle is any pixel with the same probability, so
+            that parts of it may lie outside the image.
+        image: one uint8 image.
+        side: of the square, pixels; 0 covers nothing.
+    """
+    height, width, _ = image.shape
+    middle = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
+    first = middle - side // 2
+
+    def is_covered(size, first):
+        pixels = jnp.arange(size)
+        return (first <= pixels) & (pixels < first + side)
+
+    covered = is_covered(height, first[0])[:, None] & is_covered(width, first[1])
+    mean = image.astype(jnp.int32).sum((0, 1)) // (height * width)
+    return jnp.where(covered[..., None], mean.astype(jnp.uint8), image)
+
+
+def make_augment(
+    chosen: Sequence[str], *, flip: bool = False, max_shift: int = 0, cutout: int = 0
+) -> Augment:
     """Returns ``(key, images) -> images`` for one shard's share of a batch.
 
-    Images are mirrored and moved first, see ``random_move``. Then the share is cut into as many
-    equal parts as there are names, each distorted in its way; each image has its own key and its
-    own severity, 1 to 5 with the same probability. Since batches are drawn at random, which images
-    come into which part is random too.
+    Images are mirrored and moved first, see ``random_move``, and covered, see ``cut_out``. Then the
+    share is cut into as many equal parts as there are names, each distorted in its way; each image
+    has its own key and its own severity, 1 to 5 with the same probability. Since batches are drawn
+    at random, which images come into which part is random too.
 
     Args:
         chosen: from ``augment_names``; empty for no distortion.
         flip: see ``random_move``.
         max_shift: see ``random_move``.
+        cutout: side of the square in ``cut_out``, pixels; 0 for none.
     """
     chosen = chosen or [CLEAN]
 
@@ -102,6 +132,9 @@ def make_augment(chosen: Sequence[str], *, flip: bool = False, max_shift: int = 
             move_keys = jax.vmap(lambda key: jax.random.fold_in(key, _MOVE))(keys)
             move = functools.partial(random_move, flip=flip, max_shift=max_shift)
             images = jax.vmap(move)(move_keys, images)
+        if cutout:
+            cutout_keys = jax.vmap(lambda key: jax.random.fold_in(key, _CUTOUT))(keys)
+            images = jax.vmap(functools.partial(cut_out, side=cutout))(cutout_keys, images)
         size = len(images) // len(chosen)
         parts = []
         for i, name in enumerate(chosen):

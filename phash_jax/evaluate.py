@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
-from phash_jax.augment import check_shift
+from phash_jax.augment import check_smaller
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
@@ -37,7 +37,7 @@ def views(
         ValueError: the images are not larger than ``shift``.
     """
     seen = [images]
-    check_shift(images.shape[1:], shift, "test_shift")
+    check_smaller(shift, images.shape[1:], "test_shift")
     if shift:
         height, width = images.shape[1:3]
         margin = (shift, shift)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint, processes
-from phash_jax.augment import Augment, augment_names, check_shift, make_augment
+from phash_jax.augment import Augment, augment_names, check_smaller, make_augment
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
 from phash_jax.choices import at_least, choose
 from phash_jax.data.dataset import Split
@@ -235,7 +235,7 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         "keep_checkpoints",
     ):
         at_least(1, cfg[field], f"train.{field}")
-    for field in ("max_shift", "seed", "cpu_devices"):
+    for field in ("max_shift", "cutout", "seed", "cpu_devices"):
         at_least(0, cfg[field], f"train.{field}")
     if cfg.seed + cfg.num_seeds > 2**31:
         raise ValueError(f"train.seed must leave every seed below 2**31, got {cfg.seed}")
@@ -290,10 +290,11 @@ def train(
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     distortions = augment_names(cfg.augment)
-    augmented = bool(distortions or cfg.flip or cfg.max_shift)
+    augmented = bool(distortions or cfg.flip or cfg.max_shift or cfg.cutout)
     streamed = is_streamed(cfg.stream, split, placement)
     parts = max(1, len(distortions))
-    check_shift(split.images.shape[1:], cfg.max_shift, "train.max_shift")
+    for field in ("max_shift", "cutout"):
+        check_smaller(cfg[field], split.images.shape[1:], f"train.{field}")
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
     train_step = make_train_step(
         model,
@@ -302,7 +303,9 @@ def train(
         preprocess,
         batch_size=cfg.batch_size,
         augment=(
-            make_augment(distortions, flip=cfg.flip, max_shift=cfg.max_shift) if augmented else None
+            make_augment(distortions, flip=cfg.flip, max_shift=cfg.max_shift, cutout=cfg.cutout)
+            if augmented
+            else None
         ),
         augment_parts=parts,
         streamed=streamed,

@@ -28,7 +28,7 @@ _BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html",
 _DRAWN_FIRST = "examples.png"
 
 # Fields that were added later, and what runs from before them were made with.
-_LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32"}
+_LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32", "train.cutout": 0}
 
 
 class WorkdirError(UserError):

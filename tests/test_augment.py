@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax import augment
-from phash_jax.augment import augment_names, make_augment, random_move
+from phash_jax.augment import augment_names, cut_out, make_augment, random_move
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH
@@ -98,6 +98,39 @@ def test_neither_flip_nor_shift_leaves_the_image(dataset):
     )
     with pytest.raises(ValueError, match=r"train\.max_shift is 16 pixels, images are 16x16"):
         random_move(jax.random.key(0), image, flip=False, max_shift=16)
+
+
+def test_a_square_anywhere_is_covered_with_the_mean_colour():
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    image[..., 0] = image[..., 0] // 2 + 128
+    keys = jax.random.split(jax.random.key(0), 700)
+    covered = np.asarray(jax.vmap(lambda key: cut_out(key, jnp.asarray(image), side=3))(keys))
+    mean = image.reshape(-1, 3).astype(int).sum(0) // 35
+    counts = {}
+    for y, x in np.ndindex(5, 7):
+        expected = image.copy()
+        expected[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = mean
+        counts[y, x] = (covered == expected).all((1, 2, 3)).sum()
+    assert sum(counts.values()) == 700
+    # 20 on average; a uniform draw has all 35 in the range with a probability above 0.99.
+    assert min(counts.values()) >= 5
+    assert max(counts.values()) <= 42
+    np.testing.assert_array_equal(cut_out(keys[0], jnp.asarray(image), side=0), image)
+
+
+def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
+    images = jnp.asarray(dataset.train.images[:8])
+    of = jax.shard_map(
+        make_augment([], cutout=6),
+        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    changed = (np.asarray(of(jax.random.key(0), images)) != images).any(-1)
+    assert (changed.sum((1, 2)) <= 36).all()
+    assert (changed.sum((1, 2)) >= 4).all()
+    assert len(np.unique(changed, axis=0)) > 1
 
 
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):

@@ -299,6 +299,7 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
         ("model.conv_layers", 5, "too small for 5 conv layers"),
         ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
         ("train.max_shift", 16, "train.max_shift is 16 pixels, images are 16x16"),
+        ("train.cutout", 16, "train.cutout is 16 pixels, images are 16x16"),
         ("train.loop", "while", "unknown train.loop 'while'; choose one of auto, scan, dispatch"),
         ("train.checkpoint_every", 7, r"checkpoint_every \(7\) must be a multiple of"),
         ("train.test_every", 7, r"train.test_every \(7\) must be 0 or a multiple of"),
