@@ -1,6 +1,5 @@
 """Accuracy of trained networks on distorted test images, distorted where the networks run."""
 
-import csv
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, Key
 from tqdm import tqdm
 
-from phash_jax import provenance
+from phash_jax import provenance, robustness_results
 from phash_jax.choices import at_least, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
@@ -29,25 +28,6 @@ from phash_jax.networks import Networks, restore_all
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.workdir import WorkdirError, claim
-
-# RobustBench writes its columns in this order.
-_ROBUSTBENCH_ORDER = (
-    "shot_noise",
-    "motion_blur",
-    "snow",
-    "pixelate",
-    "gaussian_noise",
-    "defocus_blur",
-    "brightness",
-    "fog",
-    "zoom_blur",
-    "frost",
-    "glass_blur",
-    "impulse_noise",
-    "contrast",
-    "jpeg_compression",
-    "elastic_transform",
-)
 
 
 def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
@@ -190,7 +170,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
         seed=fields.seed,
         name=config.name,
     )
-    result = build(
+    result = robustness_results.build(
         records,
         all_networks,
         chosen=chosen,
@@ -198,7 +178,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
         test_size=len(test),
     )
     write_json(workdir / "results.json", result)
-    write_csv(workdir / "unaggregated_results.csv", result)
+    robustness_results.write_csv(workdir / "unaggregated_results.csv", result)
 
 
 def _measure(
@@ -305,70 +285,3 @@ def _one_line(record: dict[str, Any], test_size: int) -> str:
         f"{name} {100 * np.mean(correct) / test_size:.1f} %"
         for name, correct in record["correct"].items()
     )
-
-
-def build(
-    records: dict[str, dict[str, Any]],
-    all_networks: Sequence[Networks],
-    *,
-    chosen: Sequence[str],
-    severities: Sequence[int],
-    test_size: int,
-) -> dict[str, Any]:
-    """The result of the whole grid, ready for JSON.
-
-    Args:
-        records: of grid.jsonl, by distortion.
-        all_networks: that were tested.
-        chosen: distortions, in their order.
-        severities: that were tested.
-        test_size: images in the test set.
-
-    Returns:
-        ``severities``, ``distortions``, ``test_size`` and ``networks``: for each run its ``seeds``,
-        ``step``, ``preprocess``, ``sha256`` and ``accuracy``: of ``clean`` a list over seeds, of
-        each distortion ``[severity][seed]``, means over draws.
-    """
-    found = {}
-    for networks in all_networks:
-        accuracy = {
-            name: np.mean(np.asarray(records[name]["correct"][networks.name]) / test_size, 1)
-            for name in (CLEAN, *chosen)
-        }
-        found[networks.name] = {
-            "folder": str(networks.folder),
-            "seeds": networks.seeds,
-            "num_steps": networks.step,
-            "preprocess": networks.preprocess,
-            "sha256": networks.sha256,
-            CLEAN: accuracy[CLEAN][0].tolist(),
-            "accuracy": {name: accuracy[name].tolist() for name in chosen},
-        }
-    return {
-        "test_size": test_size,
-        "severities": list(severities),
-        "distortions": list(chosen),
-        "networks": found,
-    }
-
-
-def write_csv(path: Path, result: dict[str, Any]) -> None:
-    """Accuracies in the columns of RobustBench's ``unaggregated_results.csv``.
-
-    Two header rows, distortion and severity; a row per network, named by run and seed. The 15 of
-    CIFAR-10-C come in RobustBench's order, others after them.
-    """
-    tested = result["distortions"]
-    chosen = [name for name in _ROBUSTBENCH_ORDER if name in tested]
-    chosen += [name for name in tested if name not in chosen]
-    columns = [
-        (name, i, severity) for name in chosen for i, severity in enumerate(result["severities"])
-    ]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["", *(name for name, _, _ in columns)])
-        writer.writerow(["", *(severity for _, _, severity in columns)])
-        for run_name, networks in result["networks"].items():
-            for place, seed in enumerate(networks["seeds"]):
-                values = [networks["accuracy"][name][i][place] for name, i, _ in columns]
-                writer.writerow([f"{run_name}_seed_{seed}", *(f"{v:.10g}" for v in values)])
