@@ -21,6 +21,7 @@ from phash_jax.binarize import (
     gray_average_hash_image,
     local_average_hash_image,
     median_hash_image,
+    smooth_local_average_hash_image,
 )
 from phash_jax.bit_depth import squeeze_bit_depth, thermometer
 from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS
@@ -82,6 +83,10 @@ def test_the_other_hash_images_are_exact(image, radius):
         rows = slice(max(0, y - radius), y + radius + 1)
         return image[rows, max(0, x - radius) : x + radius + 1]
 
+    def smoothed(y, x, channel):
+        padded = np.pad(image[..., channel], 1, mode="edge").astype(int)[y : y + 3, x : x + 3]
+        return Fraction(int(np.sum(padded * np.outer((1, 2, 1), (1, 2, 1)))), 16)
+
     indices = list(np.ndindex(image.shape))
     median = Fraction(float(np.median(image)))
     expected = {
@@ -91,6 +96,9 @@ def test_the_other_hash_images_are_exact(image, radius):
         median_hash_image: [Fraction(int(image[i])) > median for i in indices],
         partial(local_average_hash_image, radius=radius): [
             Fraction(int(image[i])) > mean(window(i[0], i[1])) for i in indices
+        ],
+        partial(smooth_local_average_hash_image, radius=radius): [
+            smoothed(*i) > mean(window(i[0], i[1])) for i in indices
         ],
         difference_hash_image: [
             i[1] > 0 and image[i] > image[i[0], i[1] - 1, i[2]] for i in indices
