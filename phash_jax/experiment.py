@@ -7,7 +7,7 @@ from absl import logging
 from jax.errors import JaxRuntimeError
 
 from phash_jax import processes, provenance, results
-from phash_jax.augment import check_shift
+from phash_jax.augment import check_smaller
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
@@ -30,7 +30,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     """Trains and tests one run; returns its entry for results.json."""
     test_sets, first = names(config.test_sets), processes.is_first()
     # Else it would be noticed after the training.
-    check_shift(dataset.test.images.shape[1:], config.test_shift, "test_shift")
+    check_smaller(config.test_shift, dataset.test.images.shape[1:], "test_shift")
     examples = workdir / "examples.png"
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
