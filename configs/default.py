@@ -122,6 +122,8 @@ def get_config() -> ConfigDict:
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
+    # On a CPU choose a multiple of the cores: else each batch is split over them, and on two cores
+    # five networks take as long as six.
     train.num_seeds = 1
     train.seed = 0
     # Steps between two log lines, and between two checkpoints (a multiple of log_every).

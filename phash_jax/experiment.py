@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import ml_collections
+import numpy as np
 from absl import logging
 from jax.errors import JaxRuntimeError
 
@@ -18,7 +19,7 @@ from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.runs import named_runs
-from phash_jax.train import Test, TrainingDivergedError, train
+from phash_jax.train import Test, TrainingDivergedError, TrainState, train
 from phash_jax.workdir import claim
 
 
@@ -35,9 +36,18 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
 
+    # Of the newest test during the training, by step: the last need not be done twice.
+    tested: dict[int, dict[str, np.ndarray]] = {}
+
     def make_test(placement: Placement) -> Test:
         logits_of = make_evaluate(config, dataset, placement)
-        return lambda state: accuracies(logits_of(state), dataset.test.labels)
+
+        def test(state) -> dict[str, list[float]]:
+            tested.clear()
+            logits = tested[_step(state)] = logits_of(state)
+            return accuracies(logits, dataset.test.labels)
+
+        return test
 
     state, placement, records = train(
         config,
@@ -46,7 +56,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         workdir=workdir,
         make_test=make_test,
     )
-    logits = evaluate(config, state, dataset, placement)
+    logits = tested.get(_step(state)) or evaluate(config, state, dataset, placement)
     if first and "clean" in logits:
         plot_mistakes(
             dataset, logits["clean"], workdir / "mistakes.png", preprocess=config.preprocess
@@ -61,6 +71,10 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         test_labels=dataset.test.labels,
         test_logits=logits,
     )
+
+
+def _step(state: TrainState) -> int:
+    return int(to_host(state.step)[0])
 
 
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
