@@ -302,6 +302,9 @@ def make_rivals(path):
     for name, clean in accuracies.items():
         make_workdir(path / "runs" / name, "best_raw", clean=clean, preprocess=name, name=name)
     make_workdir(path / "runs" / "other", "best_raw", name="other", **{"train.num_steps": 7})
+    for name in accuracies:
+        fields = {"preprocess": name, "train.augment": "clean,fog"}
+        make_workdir(path / "augmented" / name, "best_raw", name=name, **fields)
     tested = {
         name: {
             "folder": f"elsewhere/runs/{name}",
@@ -326,14 +329,24 @@ def make_rivals(path):
             }
         )
     )
-    return [*(path / "runs" / name for name in (*accuracies, "other")), path / "tested"]
+    return [
+        *(path / "runs" / name for name in (*accuracies, "other")),
+        *(path / "augmented" / name for name in accuracies),
+        path / "tested",
+    ]
 
 
 def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     folders = make_rivals(tmp_path)
     text = report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
-    section = made[made.index("## What the network is fed") :].split("\n## ")[0]
+    section, augmented = (
+        part.split("\n## ")[0] for part in made.split("## What the network is fed")[1:]
+    )
+    assert "; trained on undistorted images." in section
+    assert "; trained on equal shares of `clean,fog`." in augmented
+    # Its networks have not been tested on distorted images, those of the same name have.
+    assert "mean over" not in augmented
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in section.splitlines()

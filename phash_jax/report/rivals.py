@@ -75,11 +75,18 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
         texts.append(
             "## What the network is fed, by bits\n\n"
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
-            f"seeds {', '.join(map(str, first.result['seeds']))}.\n\n"
+            f"seeds {', '.join(map(str, first.result['seeds']))}; {_augmentation(first)}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
             f"{commands(group)}{table(by_run)}\n{_differences(group, by_run)}"
         )
     return texts
+
+
+def _augmentation(run: Run) -> str:
+    chosen = run.config["train.augment"]
+    if not chosen:
+        return "trained on undistorted images"
+    return f"trained on equal shares of `{chosen}`"
 
 
 def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:

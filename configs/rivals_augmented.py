@@ -1,0 +1,17 @@
+"""The ways of rivals, each network trained on distorted images too.
+
+python main.py --config=configs/rivals_augmented.py --workdir=runs/rivals_augmented \
+        --config.data.name=cifar10 --config.train.num_seeds=5
+
+None of the distortions is one of CIFAR-10-C's 15, speckle noise is much like three of them.
+"""
+
+from configs import rivals
+
+
+def get_config():
+    """The runs of rivals; a batch is shared out among eight, undistorted images included."""
+    config = rivals.get_config()
+    config.name = "rivals_augmented"
+    config.train.augment = "clean,extra,raised_contrast,swirl,contrast_and_noise"
+    return config
