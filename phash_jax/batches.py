@@ -40,8 +40,9 @@ def check_shares(batch_size: int, *, parts: int, shards: int) -> None:
     """
     if batch_size % (parts * shards):
         raise ValueError(
-            f"train.augment names {parts} ways and the batch is split over {shards} devices, so "
-            f"train.batch_size must be a multiple of {parts * shards}, not {batch_size}"
+            f"train.augment names {parts} ways and the batch is split over {shards} device"
+            f"{'s' * (shards > 1)}, so train.batch_size must be a multiple of {parts * shards}, "
+            f"not {batch_size}"
         )
 
 

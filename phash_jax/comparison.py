@@ -14,7 +14,8 @@ def mean_and_interval(values: Sequence[float | None]) -> dict[str, Any]:
         values: one per seed; None (a seed that never reached a mark) leaves both undefined.
 
     Returns:
-        ``{"mean": m, "ci95": [low, high]}``; None where undefined (the interval of one seed).
+        ``{"mean": m, "ci95": [low, high]}``; None where undefined (the interval of one seed, or of
+        seeds that are all alike, which do not say how far others would be).
     """
     return _around_mean(values, lambda n: 1 / n)
 
@@ -34,9 +35,17 @@ def _around_mean(values, share_of_variance) -> dict[str, Any]:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return {"mean": mean, "ci95": None}
-    spread = float(np.std(values, ddof=1)) * share_of_variance(n) ** 0.5
+    spread = _spread(values) * share_of_variance(n) ** 0.5
+    if not spread:
+        return {"mean": mean, "ci95": None}
     half = float(special.stdtrit(n - 1, 0.975)) * spread
     return {"mean": mean, "ci95": [mean - half, mean + half]}
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Standard deviation; 0 where values differ by their rounding alone."""
+    spread = float(np.std(values, ddof=1))
+    return spread if spread > 1e-9 * max(map(abs, values)) else 0.0
 
 
 def paired_difference(
@@ -59,7 +68,7 @@ def paired_difference(
 
     Returns:
         ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
-        of common seeds; None where undefined.
+        of common seeds; None where undefined (p too where all seeds differ by the same).
     """
     base_of = dict(zip(base_seeds, base, strict=True))
     pairs = [
@@ -69,7 +78,8 @@ def paired_difference(
     ]
     if any(value is None for pair in pairs for value in pair):
         return {"mean": None, "ci95": None, "p": None, "seeds": len(pairs)}
-    differences = [a - b for a, b in pairs]
+    # Else two equal differences of fractions could differ by their rounding.
+    differences = [round(a - b, 12) for a, b in pairs]
     statistic = mean_and_interval(differences)
     return statistic | {"p": _p_value(differences), "seeds": len(pairs)}
 
@@ -78,10 +88,10 @@ def _p_value(differences: list[float]) -> float | None:
     n = len(differences)
     if n < 2:
         return None
-    error = float(np.std(differences, ddof=1)) / n**0.5
+    error = _spread(differences) / n**0.5
     mean = float(np.mean(differences))
-    if error == 0:
-        return float(mean == 0)
+    if not error:
+        return None if mean else 1.0
     return float(2 * special.stdtr(n - 1, -abs(mean) / error))
 
 

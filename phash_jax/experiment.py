@@ -1,5 +1,6 @@
 """The job of training: every run of a config trained, tested and reported, one after another."""
 
+import contextlib
 from pathlib import Path
 
 import ml_collections
@@ -17,10 +18,11 @@ from phash_jax.errors import UserError
 from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.placement import Placement, to_host, use_cpu_cores
+from phash_jax.published import is_comparable
 from phash_jax.report import report
 from phash_jax.runs import named_runs
 from phash_jax.train import Test, TrainingDivergedError, TrainState, train
-from phash_jax.workdir import claim
+from phash_jax.workdir import claim, locked
 
 
 class RunFailedError(UserError):
@@ -64,7 +66,13 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     return results.build(
         name=config.name,
         # The study's numbers are for its own pictures.
-        published=config.published if config.data.name == "cifar10" else "none",
+        published=(
+            config.published
+            if is_comparable(
+                config.published, data=config.data.name, class_names=dataset.class_names
+            )
+            else "none"
+        ),
         seeds=to_host(state.seed).tolist(),
         records=records,
         class_names=dataset.class_names,
@@ -88,11 +96,15 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """
     runs = named_runs(config, workdir)
     use_cpu_cores(config.train.cpu_devices)
-    with processes.first_alone("claimed"):
-        claim(workdir, config)
-        for run, run_workdir in runs:
-            claim(run_workdir, run)
-    return _run_each(runs, names(config.only), workdir)
+    with contextlib.ExitStack() as held:
+        with processes.first_alone("claimed"):
+            claim(workdir, config)
+            for run, run_workdir in runs:
+                # The workdir itself is held by whom started this.
+                if processes.is_first() and run_workdir != workdir:
+                    held.enter_context(locked(run_workdir))
+                claim(run_workdir, run)
+        return _run_each(runs, names(config.only), workdir)
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:

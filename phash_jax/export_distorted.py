@@ -1,5 +1,6 @@
 """A distorted test set in the files of CIFAR-10-C."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -98,4 +99,6 @@ def _write(
         for part in parts:
             file.write(np.ascontiguousarray(part, dtype).tobytes())
             progress(len(part))
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)

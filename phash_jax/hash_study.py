@@ -194,7 +194,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     text = as_markdown(
         own, study, counts, near=settings.near, per_class=per_class, published=comparable
     )
-    (workdir / "hash_study.md").write_text(text)
+    (workdir / "hash_study.md").write_text(text, encoding="utf-8")
     return text
 
 

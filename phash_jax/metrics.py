@@ -50,7 +50,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Writes JSON lines in place of a file's, so that a reader finds all the old or all the new."""
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

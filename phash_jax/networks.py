@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import ml_collections
+from absl import logging
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from phash_jax import checkpoint, results
@@ -145,11 +146,19 @@ def restore(
     if found is not None:
         _check_shapes(folder, found, expected.params, image_shape)
     state, sha256 = checkpoint.read_newest(directory, expected)
+    step = int(state.step[0])
+    if step != config.train.num_steps:
+        logging.warning(
+            "the networks in %s are at step %d of %d: their training was not finished",
+            folder,
+            step,
+            config.train.num_steps,
+        )
     return Networks(
         name=name,
         folder=folder,
         seeds=seeds,
-        step=int(state.step[0]),
+        step=step,
         preprocess=config.preprocess,
         data=config.data.name,
         sha256=sha256,

@@ -39,6 +39,8 @@ def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: 
     Raises:
         ProcessesError: the cluster says nothing, or the others cannot be reached.
     """
+    # It would take SIGTERM for itself, and the process would go on.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             coordinator_address=coordinator or None,

@@ -5,6 +5,7 @@ Perceptual Hashing" (2017), the figure named by each constant; of the trained ne
 each, and fractions, not percent.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 # The labels of CIFAR-10's first ten training images.
@@ -131,3 +132,16 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "ten_classes": {"test_correct": {}, "test_accuracy": {"clean": 0.1}},
     "none": {"test_correct": {}, "test_accuracy": {}},
 }
+
+
+def is_comparable(published: str, *, data: str, class_names: Sequence[str]) -> bool:
+    """Whether an entry of ``PUBLISHED`` is of the pictures and the classes of a run.
+
+    Args:
+        published: key of ``PUBLISHED``.
+        data: source of the pictures, ``config.data.name``.
+        class_names: of the run.
+    """
+    if published == "ten_classes":
+        return data == "cifar10" and len(class_names) == 10
+    return data == "cifar10" and set(class_names) == {"cat", "dog"}

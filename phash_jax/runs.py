@@ -5,7 +5,7 @@ from pathlib import Path
 import ml_collections
 
 from phash_jax.augment import augment_names
-from phash_jax.batches import STREAM
+from phash_jax.batches import STREAM, check_shares
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import CLEAN, TEST_SETS
@@ -94,7 +94,9 @@ def _check(config: ml_collections.ConfigDict) -> None:
     at_least(1, config.test_batch_size, "test_batch_size")
     at_least(0, config.test_shift, "test_shift")
     at_least(1, config.data.train_repeats, "data.train_repeats")
-    augment_names(config.train.augment)
+    parts = max(1, len(augment_names(config.train.augment)))
+    # Over more devices it is checked again, when they are known.
+    check_shares(config.train.batch_size, parts=parts, shards=1)
     # Each raises if a number of its section is out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)

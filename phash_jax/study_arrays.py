@@ -1,5 +1,6 @@
 """The study's five arrays (Fig 3.2), made from any dataset."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,5 +58,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     temporary = workdir / "arrays.npz.partial"
     with temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(workdir / "arrays.npz")
     return "\n".join(f"{name:24}{array.shape}" for name, array in arrays.items())

@@ -6,7 +6,7 @@ from typing import Any
 
 def markdown(rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table, its columns aligned in the source too; the first row is the header."""
-    cells, widths = _cells(rows)
+    cells, widths = _cells([[str(cell).replace("|", "\\|") for cell in row] for row in rows])
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines) + "\n"

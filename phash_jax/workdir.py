@@ -155,3 +155,6 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
             f"--workdir={workdir} holds a run of another config; choose another folder or undo: "
             + "; ".join(differing)
         )
+    elif found != expected:
+        # Which runs were asked for last, for the report.
+        write_json(path, wanted)

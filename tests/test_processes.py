@@ -3,6 +3,8 @@
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import jax
@@ -79,6 +81,27 @@ def newest(workdir, shapes):
         step = checkpoints.latest.step
         sha256 = checkpoints.metadata(step).custom_metadata["sha256"]
         return checkpoints.load(step, abstract), sha256
+
+
+JOINED = """
+import os, signal, sys, time
+from phash_jax import processes
+from phash_jax.stopping import stop_on_signals
+with stop_on_signals():
+    processes.join(coordinator=sys.argv[1], num_processes=1, process_id=0, cpu_devices=1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+"""
+
+
+def test_a_process_that_has_joined_is_stopped_by_sigterm_at_any_time():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    done = subprocess.run(
+        [sys.executable, "-c", JOINED, address], capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr.strip().endswith("StopRequestedError: SIGTERM")
 
 
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")

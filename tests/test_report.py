@@ -5,15 +5,19 @@ import re
 import sys
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from conftest import load_config, make_workdir
+from PIL import Image
 
-from phash_jax import hash_study, results, study_arrays
+from phash_jax import hash_study, results, study_arrays, tables
 from phash_jax.metrics import read_metrics, rewrite_records
-from phash_jax.published import FIG_5_5
-from phash_jax.report import page, report
-from phash_jax.report.collect import collect
+from phash_jax.published import FIG_5_5, is_comparable
+from phash_jax.report import page, plots, report
+from phash_jax.report.collect import collect, short_names
+from phash_jax.report.fig_5_5 import UNDECIDED
 from phash_jax.report.verdicts import judge
+from phash_jax.workdir import claim
 
 
 def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
@@ -86,7 +90,7 @@ def make_sweep(path, **fields):
         make_workdir(
             path / row,
             f"ablation.{row}",
-            clean=(70 + place, 80 + place),
+            clean=(88, 99) if row == "uniform" else (70 + place, 80 + place),
             published=published,
             **fields,
         )
@@ -132,7 +136,6 @@ def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
     assert rows[1][10] == "1:40:09"
     report.write(tmp_path / "out", workdirs)
     markdown = (tmp_path / "out" / "report.md").read_text()
-    # Each row was made a fixed number of points better, so that every difference is certain.
     assert "| ELU " in markdown
     compared = {
         cells[0]: cells[1:]
@@ -142,8 +145,11 @@ def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
         )
         if len(cells) == 5
     }
-    assert compared["TanH"] == ["+1.0 [+1.0, +1.0]", "0.0000", "0.000", "better"]
-    assert compared["ELU"] == ["+0.0 [+0.0, +0.0]", "1.0000", "1.000", "not told apart"]
+    # 18 and 19 points: t = 18.5 / 0.5, one degree of freedom.
+    assert compared["Uniform"] == ["+18.5 [+12.1, +24.9]", "0.0172", "0.034", "better"]
+    assert compared["ELU"] == ["+0.0", "1.0000", "1.000", "not told apart"]
+    # Two seeds that gained the same do not say how much others would.
+    assert compared["TanH"] == ["+1.0", "-", "-", UNDECIDED]
     assert len(compared) == 13
     assert "13 of 13 published numbers could be a run of ours" in markdown
 
@@ -160,14 +166,14 @@ def test_sweeps_of_two_worlds_are_told_apart(tmp_path):
 
 def test_verdicts_follow_the_numbers(tmp_path):
     make_workdir(tmp_path / "raw", "original", clean=(80, 81), contrast=(60, 62))
-    make_workdir(tmp_path / "hashed", "phash", clean=(70, 71), contrast=(69, 71))
+    make_workdir(tmp_path / "hashed", "phash", clean=(70, 72), contrast=(69, 72))
     scrambled = {"data.scramble_train": True}
     make_workdir(tmp_path / "scrambled", "original", clean=(50, 51), contrast=(50, 50), **scrambled)
     folders = [tmp_path / name for name in ("raw", "hashed", "scrambled")]
     accuracy, speed, robustness = judge(collect(folders))
     assert accuracy.verdict == "false; true only if the raw training pictures are scrambled"
     assert (
-        "hashed minus raw: -10.0 [-10.0, -10.0] points (70.5 % against 80.5 %)" in accuracy.evidence
+        "hashed minus raw: -9.5 [-15.9, -3.1] points (71.0 % against 80.5 %)" in accuracy.evidence
     )
     assert speed.verdict == "not decided"
     assert "+0 steps" in speed.evidence
@@ -188,6 +194,112 @@ def test_verdicts_follow_the_numbers(tmp_path):
     verdicts = judge(collect([tmp_path / "raw", tmp_path / "apart"]))
     assert [verdict.verdict for verdict in verdicts[:2]] == ["not decided", "not decided"]
     assert verdicts[1].evidence == "no seed is common to raw and hashed"
+
+
+def with_steps_to_90(path, name, steps):
+    result = make_workdir(path, name)
+    results.write(path, {name: {**result, "steps_to_90": steps}})
+
+
+@pytest.mark.parametrize(
+    ("raw", "hashed", "verdict"),
+    [
+        # 900 steps in all.
+        ([None, None], [300, 320], "true"),
+        ([300, 320], [None, None], "false"),
+        ([None, None], [800, 300], "not decided"),
+        ([None, None], [None, 300], "not decided"),
+        ([None, None], [None, None], "not decided"),
+    ],
+)
+def test_a_mark_that_is_never_reached_is_at_least_as_far_as_the_end(raw, hashed, verdict, tmp_path):
+    with_steps_to_90(tmp_path / "raw", "original", raw)
+    with_steps_to_90(tmp_path / "hashed", "phash", hashed)
+    _, speed, _ = judge(collect([tmp_path / "raw", tmp_path / "hashed"]))
+    assert speed.verdict == verdict
+    assert "never" in speed.evidence
+
+
+def test_networks_of_another_recipe_are_not_compared(tmp_path):
+    make_workdir(tmp_path / "hashed", "phash")
+    make_workdir(tmp_path / "drawn", "original", **{"model.conv_layers": 2})
+    assert judge(collect([tmp_path / "hashed", tmp_path / "drawn"])) == []
+    make_workdir(tmp_path / "raw", "original", **{"train.log_every": 50, "test_batch_size": 7})
+    assert judge(collect([tmp_path / name for name in ("hashed", "drawn", "raw")])) != []
+    short = make_sweep(tmp_path / "short", **{"train.num_steps": 500})
+    long = make_sweep(tmp_path / "long")
+    text = report.write(tmp_path / "out", [short[0], *long[1:]])
+    assert text.count("# Fig 5.5: drawn ones, raw\n") == 2
+    assert "Minus Original" not in (tmp_path / "out" / "report.md").read_text()
+    figures = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"fig_5_5_synthetic_raw.png", "fig_5_5_synthetic_raw_2.png"} <= figures
+
+
+def test_folders_of_one_name_keep_their_pictures_apart_whatever_their_names(tmp_path):
+    folders = [tmp_path / above / "größe [a] 5%" for above in ("one x", "two")]
+    for place, folder in enumerate(folders):
+        make_workdir(folder, "original")
+        plots.save(plots.new_figure(1 + place, 1), folder / "examples.png")
+    report.write(tmp_path / "out", folders)
+    copies = list((tmp_path / "out" / "figures").glob("*_examples.png"))
+    assert {copy.read_bytes() for copy in copies} >= {(folders[0] / "examples.png").read_bytes()}
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "![" not in text
+    assert "original (one x/größe [a] 5%)" in text
+    assert short_names([*folders, tmp_path / "three"]) == {
+        folders[0]: "one x/größe [a] 5%",
+        folders[1]: "two/größe [a] 5%",
+        tmp_path / "three": "three",
+    }
+
+
+def test_headings_of_one_name_have_anchors_of_their_own(tmp_path):
+    made = page.render("# A\n\n## B c\n\n## B c\n", folder=tmp_path)
+    assert (
+        re.findall(r'id="([^"]*)"', made)
+        == re.findall(r'href="#([^"]*)"', made)
+        == ["b-c", "b-c-2"]
+    )
+
+
+def test_a_bar_in_a_cell_is_no_new_cell(tmp_path):
+    made = page.render(tables.markdown([("a|b", "c"), ("d", "e|f")]), folder=tmp_path)
+    assert re.findall(r"<t[hd]>(.*?)</t[hd]>", made) == ["a|b", "c", "d", "e|f"]
+
+
+def test_networks_are_described_each_kind_once(tmp_path):
+    make_workdir(tmp_path / "a", "original")
+    make_workdir(tmp_path / "b", "phash")
+    fields = {"model.conv_layers": 2, "model.batch_norm": "first", "model.num_outputs": 10}
+    make_workdir(tmp_path / "c", "original", name="drawn", **fields)
+    report.write(tmp_path / "out", [tmp_path / name for name in "abc"])
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "The network (Fig 5.1) of original, phash: conv 5x5x64, relu, max-pool 2; conv" in text
+    assert "(Fig 5.1) of drawn: conv 5x5x64, batch norm, relu, max-pool 2; conv 5" in text
+    assert "; 10 outputs. The study draws" in text
+
+
+def test_confusions_of_many_classes_are_colours_alone(tmp_path):
+    result = make_workdir(tmp_path / "a", "original")
+    result["class_names"] = [f"class {i}" for i in range(150)]
+    result["confusion"] = {"clean": [np.eye(150, dtype=int).tolist()] * 2}
+    results.write(tmp_path / "a", {"original": result})
+    (run,) = collect([tmp_path / "a"])
+    plots.plot_confusion([run], tmp_path / "confusion.png")
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert max(picture.size) < 1400
+    result["class_names"] *= 2
+    results.write(tmp_path / "a", {"original": result})
+    report.write(tmp_path / "out", [tmp_path / "a"])
+    assert not (tmp_path / "out" / "figures" / "confusion.png").exists()
+
+
+def test_published_numbers_are_for_the_studys_classes():
+    assert is_comparable("phash", data="cifar10", class_names=("cat", "dog"))
+    assert not is_comparable("phash", data="synthetic", class_names=("cat", "dog"))
+    assert not is_comparable("phash", data="cifar10", class_names=("cat", "dog", "truck"))
+    assert is_comparable("ten_classes", data="cifar10", class_names=list("abcdefghij"))
+    assert not is_comparable("ten_classes", data="cifar10", class_names=("cat", "dog"))
 
 
 def test_failed_missing_and_half_written_runs_are_named(tmp_path):
@@ -253,7 +365,13 @@ def test_runs_not_asked_for_are_not_missing(tmp_path):
     config.only = "phash"
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     assert [run.label for run in collect([tmp_path])] == ["phash"]
-    make_workdir(tmp_path / "original", "original", finished=False)
+    (tmp_path / "original").mkdir()
+    results.write_failure(tmp_path / "original", ValueError("the loss is not finite"))
+    assert [run.label for run in collect([tmp_path])] == ["original", "phash"]
+    # Asked for both, later.
+    config.only = ""
+    claim(tmp_path, config)
+    (tmp_path / "original" / "failure.json").unlink()
     assert [run.label for run in collect([tmp_path])] == ["original", "phash"]
 
 
@@ -389,7 +507,8 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
 
 
 def test_images_seen_until_a_mark_is_reached(tmp_path):
-    make_workdir(tmp_path / "tested", "best_phash", **{"train.batch_size": 50})
+    fields = {"train.batch_size": 50, "data.name": "cifar10"}
+    make_workdir(tmp_path / "tested", "best_phash", **fields)
     make_workdir(tmp_path / "untested", "best_raw")
     path = tmp_path / "tested" / "metrics.jsonl"
     records = read_metrics(path)

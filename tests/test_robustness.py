@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -159,6 +160,21 @@ def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path,
     assert caplog.text.count("were trained on file pictures and are tested on synthetic ones") == 2
 
 
+def test_networks_whose_training_was_stopped_are_tested_with_a_warning(trained, tmp_path, caplog):
+    config, _ = trained
+    folder = Path(config.robustness.networks.split(",")[0])
+    fields = json.loads((folder / "config.json").read_text())
+    fields["train"]["num_steps"] += 100
+    copy = shutil.copytree(folder, tmp_path / "stopped")
+    (copy / "config.json").write_text(json.dumps(fields))
+    config.robustness.networks = f"{folder},{copy}"
+    config.distortions.update({"names": "brightness", "severities": "3", "draws": 1})
+    robustness.evaluate_networks(config, tmp_path / "grid")
+    steps = fields["train"]["num_steps"]
+    assert f"{copy} are at step {steps - 100} of {steps}: their training" in caplog.text
+    assert caplog.text.count("their training was not finished") == 1
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
@@ -186,10 +202,10 @@ def test_a_batch_has_an_image(config, tmp_path, job):
     assert not (tmp_path / "out").exists()
 
 
-def make_result(hashed=(0.7, 0.72)):
+def make_result(hashed=(0.7, 0.73)):
     def networks(clean, *by_severity):
         accuracy = {"brightness": [list(seeds) for seeds in by_severity]}
-        return {"seeds": [0, 1], "clean": list(clean), "accuracy": accuracy}
+        return {"seeds": [0, 1], "num_steps": 4000, "clean": list(clean), "accuracy": accuracy}
 
     return {
         "test_size": 100,
@@ -197,7 +213,7 @@ def make_result(hashed=(0.7, 0.72)):
         "distortions": ["brightness"],
         "networks": {
             "plain": networks((0.8, 0.82), (0.6, 0.62), (0.4, 0.42)),
-            "hashed": networks((0.7, 0.72), hashed, hashed),
+            "hashed": networks((0.7, 0.73), hashed, hashed),
         },
     }
 
@@ -208,17 +224,17 @@ def test_tables_follow_the_numbers():
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in tables.means_table(result).splitlines()
     ]
-    assert rows[0][3] == "mean over all 1 distortions"
-    assert rows[2][0] == "plain"
-    assert rows[2][2].startswith("81.0 % [")
-    assert rows[2][3].startswith("51.0 % [")
+    assert rows[0][4] == "mean over all 1 distortions"
+    assert rows[2][:3] == ["plain", "2", "4,000"]
+    assert rows[2][3].startswith("81.0 % [")
+    assert rows[2][4].startswith("51.0 % [")
     # 1 - 0.5 / 0.8 and 1 - 0.52 / 0.82.
-    assert rows[2][4].startswith("37.0 % [")
-    assert rows[2][5:] == ["61.0 %", "41.0 %"]
-    assert rows[3][3].startswith("71.0 % [")
+    assert rows[2][5].startswith("37.0 % [")
+    assert rows[2][6:] == ["61.0 %", "41.0 %"]
+    assert rows[3][4].startswith("71.5 % [")
     ((name, difference, adjusted),) = tables.differences(result, "hashed")
     assert name == "brightness"
-    assert difference["mean"] == pytest.approx(0.2)
+    assert difference["mean"] == pytest.approx(0.205)
     assert adjusted < 0.05
 
 
@@ -233,13 +249,13 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     markdown = (workdir / "report.md").read_text()
     assert "robustness of hashed against plain" in markdown
     assert "**more accurate**" in markdown
-    # 1 - 0.71 / 0.71, and 1 - 0.51 / 0.81 by seeds.
+    # 1 - 0.715 / 0.715, and 1 - 0.51 / 0.81 by seeds.
     assert "of clean accuracy lost 0.0 % against 37.0 %; " in markdown
     assert "accuracy under all 1 distortions, severities 1, 5" in markdown
-    assert "mean +20.0" in markdown
-    assert "better: brightness (+20.0)" in markdown
+    assert "mean +20.5" in markdown
+    assert "better: brightness (+20.5)" in markdown
     assert (workdir / "figures" / "grid_heat_map.png").read_bytes().startswith(b"\x89PNG")
-    (workdir / "results.json").write_text(json.dumps(make_result((0.3, 0.32))))
+    (workdir / "results.json").write_text(json.dumps(make_result((0.3, 0.33))))
     report.write(workdir, [workdir])
     assert "**less accurate**" in (workdir / "report.md").read_text()
     (workdir / "results.json").unlink()

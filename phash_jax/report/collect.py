@@ -9,7 +9,34 @@ from phash_jax import provenance, results
 from phash_jax.choices import names
 from phash_jax.metrics import read_metrics
 from phash_jax.published import FIG_5_5
-from phash_jax.workdir import flatten, stored_config
+from phash_jax.workdir import FREE_FIELDS, flatten, stored_config
+
+# What does not change what is learned or how it is tested: names, how the work is done and logged,
+# and the sections of other jobs.
+_NO_PART_OF_A_RECIPE = {
+    "job",
+    "name",
+    "published",
+    "runs",
+    "test_batch_size",
+    "train.checkpoint_every",
+    "train.cpu_devices",
+    "train.keep_checkpoints",
+    "train.log_every",
+    "train.loop",
+    "train.prefetch",
+    "train.stream",
+    *FREE_FIELDS,
+}
+_SECTIONS_OF_OTHER_JOBS = (
+    "catalog.",
+    "distortions.",
+    "hash.",
+    "pictures.",
+    "robustness.",
+    "study.",
+)
+_SIGNS_OF_A_START = ("metrics.jsonl", "failure.json", "provenance.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +83,45 @@ def collect(workdirs: Sequence[Path]) -> list[Run]:
         for name, folder in _run_folders(workdir):
             found.append((workdir, _read_run(name, folder)))
     labels = [run.label for _, run in found]
+    short = short_names(workdirs)
     return [
         run
         if labels.count(run.label) == 1
-        else dataclasses.replace(run, label=f"{run.label} ({workdir.name})")
+        else dataclasses.replace(run, label=f"{run.label} ({short[workdir]})")
         for workdir, run in found
     ]
+
+
+def short_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """The name of each folder, with as many of those above it as tell it from the others."""
+
+    def name(folder: Path, length: int) -> str:
+        return "/".join(folder.absolute().parts[-length:])
+
+    def short(folder: Path) -> str:
+        others = [other for other in folders if other.absolute() != folder.absolute()]
+        for length in range(1, len(folder.absolute().parts)):
+            if all(name(other, length) != name(folder, length) for other in others):
+                return name(folder, length)
+        return str(folder)
+
+    folders = list(map(Path, folders))
+    return {folder: short(folder) for folder in folders}
+
+
+def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a run that say what is learned and how it is tested.
+
+    Args:
+        run: any run.
+        but: fields that are left out, or sections of them, as ``"model."``.
+    """
+    return {
+        field: value
+        for field, value in run.config.items()
+        if field not in _NO_PART_OF_A_RECIPE
+        and not field.startswith((*_SECTIONS_OF_OTHER_JOBS, *but))
+    }
 
 
 def folders_of_job(workdirs: Sequence[Path], job: str) -> list[Path]:
@@ -87,7 +147,9 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
             (name, workdir / name)
             for name in config["runs"]
             # A run that was not asked for is not missing.
-            if not only or name in only or (workdir / name / "metrics.jsonl").exists()
+            if not only
+            or name in only
+            or any((workdir / name / file).exists() for file in _SIGNS_OF_A_START)
         ]
     return [(str(config.get("name", workdir.name)), workdir)]
 

@@ -5,23 +5,27 @@ from collections.abc import Sequence
 from phash_jax import tables
 from phash_jax.comparison import holm, interval_of_one_more, paired_difference
 from phash_jax.published import FIG_5_5, FIG_5_5_NAMES, PUBLISHED
-from phash_jax.report.collect import Run
+from phash_jax.report.collect import Run, recipe
 from phash_jax.report.formats import duration, percent, percent_with_interval, points
 
 ORIGINAL = "original_fig_5_5"
 
 
-def sweeps(runs: Sequence[Run]) -> dict[tuple[str, bool, str], list[Run]]:
-    """The finished rows by data, whether they are scrambled, and preprocessing; in Fig 5.5's order.
+# What the rows change, and what may be another number of seeds.
+_CHANGED = ("loss", "model.", "optimizer.", "train.batch_size", "train.num_seeds", "train.seed")
+
+
+def sweeps(runs: Sequence[Run]) -> list[list[Run]]:
+    """The finished rows that may be compared, in Fig 5.5's order: alike but for what rows change.
 
     A row that several workdirs hold is taken from the first of them.
     """
-    found: dict[tuple[str, bool, str], dict[str, Run]] = {}
+    found: dict[str, dict[str, Run]] = {}
     for run in runs:
         if run.result and run.row:
-            key = (run.config["data.name"], run.is_scrambled, run.config["preprocess"])
-            found.setdefault(key, {}).setdefault(run.row, run)
-    return {key: [rows[name] for name in FIG_5_5 if name in rows] for key, rows in found.items()}
+            fields = sorted(recipe(run, but=_CHANGED).items())
+            found.setdefault(repr(fields), {}).setdefault(run.row, run)
+    return [[rows[name] for name in FIG_5_5 if name in rows] for rows in found.values()]
 
 
 def table(rows: Sequence[Run]) -> str:
@@ -128,7 +132,7 @@ def difference_table(rows: Sequence[Run], test_set: str) -> str:
 
 
 # One seed has no interval, and without a common one there is nothing to compare.
-UNDECIDED = "fewer than two common seeds, not decided"
+UNDECIDED = "not decided: fewer than two common seeds, or the same difference in all"
 
 
 def conclusion(difference: dict, adjusted: float | None) -> str:

@@ -1,7 +1,9 @@
-"""Numbers as the report writes them."""
+"""Numbers, commands and pictures as the report writes them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from phash_jax.report.collect import Run
 
@@ -48,3 +50,9 @@ def commands(runs: Sequence[Run]) -> str:
     """The commands that made some runs, as a block."""
     made_by = {run.starts[-1]["command"]: None for run in runs if run.starts}
     return "```sh\n" + "\n".join(made_by) + "\n```\n\n" if made_by else ""
+
+
+def picture(caption: str, file: str) -> str:
+    """A picture of the folder ``figures``, whatever its name, as Markdown."""
+    escaped = re.sub(r"([\[\]\\])", r"\\\1", caption)
+    return f"![{escaped}](figures/{quote(file)})\n\n"

@@ -5,10 +5,11 @@ import html
 import itertools
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 
-_STYLE = Path(__file__).with_name("page.css").read_text()
+_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
 def render(markdown: str, *, folder: Path) -> str:
@@ -24,7 +25,7 @@ def render(markdown: str, *, folder: Path) -> str:
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
-    title, contents = "", []
+    title, contents, anchors = "", [], []
     for opening, inline in itertools.pairwise(tokens):
         if opening.type != "heading_open":
             continue
@@ -32,6 +33,9 @@ def render(markdown: str, *, folder: Path) -> str:
             title = inline.content
         elif opening.tag == "h2":
             anchor = re.sub(r"\W+", "-", inline.content.lower()).strip("-")
+            anchors.append(anchor)
+            if anchors.count(anchor) > 1:
+                anchor += f"-{anchors.count(anchor)}"
             opening.attrSet("id", anchor)
             contents.append(f'<a href="#{anchor}">{html.escape(inline.content)}</a>')
     parser.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
@@ -39,7 +43,7 @@ def render(markdown: str, *, folder: Path) -> str:
 
     def picture(_, tokens, index, options, env) -> str:
         token = tokens[index]
-        data = base64.b64encode((folder / token.attrGet("src")).read_bytes()).decode()
+        data = base64.b64encode((folder / unquote(token.attrGet("src"))).read_bytes()).decode()
         caption = html.escape(token.content)
         return (
             f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'

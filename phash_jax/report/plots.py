@@ -13,6 +13,9 @@ from phash_jax.report.fig_5_5 import ORIGINAL
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _TEST_SET_COLOURS = {"clean": COLOURS[0], "contrast_200": COLOURS[1]}
 GRID = {"alpha": 0.3, "lw": 0.6}
+# Inches of a square of confusions, and how many classes are still readable in it.
+_LARGEST_CONFUSION = 9.3
+_MOST_CLASSES_NAMED = 20
 
 
 def new_figure(width: float, height: float):
@@ -119,10 +122,13 @@ def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
 
 
 def plot_confusion(runs: Sequence[Run], path: Path) -> None:
-    """Share of each class taken for each class, mean over seeds: a row per run."""
+    """Share of each class taken for each class, mean over seeds: a row per run.
+
+    Of many classes colours alone, without names and numbers.
+    """
     test_sets = list({name: None for run in runs for name in run.result["confusion"]})
     num_classes = max(len(run.result["class_names"]) for run in runs)
-    side = max(1.9, 0.42 * num_classes + 0.9)
+    side = min(max(1.9, 0.42 * num_classes + 0.9), _LARGEST_CONFUSION)
     figure = new_figure(1.2 + side * len(test_sets), 0.4 + side * len(runs))
     grid = figure.subplots(len(runs), len(test_sets), squeeze=False)
     for panels, run in zip(grid, runs, strict=True):
@@ -136,6 +142,10 @@ def plot_confusion(runs: Sequence[Run], path: Path) -> None:
             # Outputs that are no class (the study's head had ten for two) are left out.
             share = share[:, : len(names)]
             panel.imshow(share, cmap="Blues", vmin=0, vmax=100)
+            panel.set_title(f"{run.label}, {test_set.replace('_', ' ')}", fontsize=9)
+            if len(names) > _MOST_CLASSES_NAMED:
+                panel.set_axis_off()
+                continue
             for row, column in np.ndindex(*share.shape):
                 value = share[row, column]
                 panel.text(
@@ -149,7 +159,6 @@ def plot_confusion(runs: Sequence[Run], path: Path) -> None:
                 )
             panel.set_xticks(range(len(names)), names, fontsize=8, rotation=90 * (len(names) > 4))
             panel.set_yticks(range(len(names)), names, fontsize=8)
-            panel.set_title(f"{run.label}, {test_set.replace('_', ' ')}", fontsize=9)
     figure.supxlabel("taken for", fontsize=9)
     figure.supylabel("class", fontsize=9)
     save(figure, path)

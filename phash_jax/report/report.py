@@ -7,14 +7,18 @@ import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from phash_jax import tables
+from phash_jax.model import BATCH_NORM_LAYERS
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import fig_5_5, fig_6_1, learning, page, plots, rivals, robustness, studies
-from phash_jax.report.collect import Run, collect
-from phash_jax.report.formats import commands, percent, percent_with_interval, points
+from phash_jax.report.collect import Run, collect, short_names
+from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import judge, roles
 
+# Squares of a pixel each; more would not be seen.
+_MOST_CLASSES_SHOWN = 200
 _INTERVALS = (
     "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
     "set. Lists: one number per seed."
@@ -27,10 +31,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     sweeps = fig_5_5.sweeps(runs)
     apart = _apart(runs)
     rest = [run for run in runs if run.result and not run.row and run.folder not in apart]
-    parts = [
-        f"# Fig 5.5: {_name_of_sweep(*key)}\n\n{fig_5_5.table(rows)}"
-        for key, rows in sweeps.items()
-    ]
+    parts = [f"# Fig 5.5: {_name_of_sweep(rows)}\n\n{fig_5_5.table(rows)}" for rows in sweeps]
     if rest:
         parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.table(rest))
     parts += rivals.summaries(runs, workdirs)
@@ -56,7 +57,7 @@ def write(
     Raises:
         OSError: the notes cannot be read or the report not written.
     """
-    own_text = notes.read_text() if notes else ""
+    own_text = notes.read_text(encoding="utf-8") if notes else ""
     runs = collect(workdirs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -74,8 +75,8 @@ def write(
         _provenance(runs),
     ]
     text = "\n".join(section for section in sections if section)
-    (output / f"{name}.md").write_text(text)
-    (output / f"{name}.html").write_text(page.render(text, folder=output))
+    (output / f"{name}.md").write_text(text, encoding="utf-8")
+    (output / f"{name}.html").write_text(page.render(text, folder=output), encoding="utf-8")
     return summary(workdirs)
 
 
@@ -184,30 +185,50 @@ def _training_logs(finished: Sequence[Run]) -> str:
 
 
 def _network(shown: Sequence[Run]) -> str:
-    """Fig 5.1: the layers of the first run."""
-    config = next((run.config for run in shown if run.config), None)
-    if config is None:
+    """Fig 5.1: the layers of the networks, each kind once."""
+    kinds: dict[str, list[str]] = {}
+    for run in shown:
+        if run.config:
+            kinds.setdefault(_layers(run.config), []).append(run.label)
+    if not kinds:
         return ""
+    named = len(kinds) > 1
+    lines = [
+        "The network (Fig 5.1)" + (f" of {', '.join(labels)}" if named else "") + f": {layers}"
+        for layers, labels in kinds.items()
+    ]
+    return ".\n\n".join(lines) + ". The study draws two conv layers and says three in its text.\n\n"
+
+
+def _layers(config: dict[str, Any]) -> str:
     side, features = config["model.kernel_size"], config["model.conv_features"]
-    layers = [f"conv {side}x{side}x{features}, {config['model.activation']}, max-pool 2"]
-    layers *= config["model.conv_layers"]
-    layers += [f"dense {size}" for size in config["model.dense_features"]]
-    return (
-        f"The network (Fig 5.1; {config['name']}): {'; '.join(layers)}; logits. The study draws "
-        "two conv layers and says three in its text.\n\n"
-    )
+    layers = []
+    for layer in range(config["model.conv_layers"]):
+        norm = BATCH_NORM_LAYERS.get(config["model.batch_norm"], lambda layer: False)(layer)
+        layers.append(
+            f"conv {side}x{side}x{features}{', batch norm' * norm}, {config['model.activation']}, "
+            "max-pool 2"
+        )
+    dropped = f"dropout {config['model.dropout']:g}, " if config["model.dropout"] else ""
+    layers += [f"{dropped}dense {size}" for size in config["model.dense_features"]]
+    outputs = config["model.num_outputs"]
+    return "; ".join(layers) + "; " + (f"{outputs} outputs" if outputs else "one output per class")
 
 
 def _sweeps(runs: Sequence[Run], figures: Path) -> str:
     """Fig 5.5, a section for each kind of pictures and preprocessing."""
     text = ""
-    for key, rows in fig_5_5.sweeps(runs).items():
-        data, scrambled, preprocess = key
-        file = f"fig_5_5_{data}_{preprocess}{'_scrambled' * scrambled}"
+    files: list[str] = []
+    for rows in fig_5_5.sweeps(runs):
+        of_first = rows[0].config
+        kind = f"fig_5_5_{of_first['data.name']}_{of_first['preprocess']}"
+        kind += "_scrambled" * rows[0].is_scrambled
+        files.append(kind)
+        file = kind + (f"_{files.count(kind)}" if files.count(kind) > 1 else "")
         plots.plot_accuracies(rows, figures / f"{file}.png")
         plots.plot_sweep_curves(rows, figures / f"{file}_curves.png")
         text += (
-            f"## Fig 5.5: {_name_of_sweep(*key)}\n\n"
+            f"## Fig 5.5: {_name_of_sweep(rows)}\n\n"
             f"![Test accuracy of every row: seeds, mean and 95 % interval, published number]"
             f"(figures/{file}.png)\n\n"
             f"{fig_5_5.table(rows)}\n"
@@ -228,10 +249,10 @@ def _sweeps(runs: Sequence[Run], figures: Path) -> str:
     return text
 
 
-def _name_of_sweep(data: str, scrambled: bool, preprocess: str) -> str:
-    pictures = _DATA.get(data, data)
-    return f"{pictures}, {preprocess}" + (
-        ", training pictures scrambled as the study's" if scrambled else ""
+def _name_of_sweep(rows: Sequence[Run]) -> str:
+    data, preprocess = rows[0].config["data.name"], rows[0].config["preprocess"]
+    return f"{_DATA.get(data, data)}, {preprocess}" + (
+        ", training pictures scrambled as the study's" if rows[0].is_scrambled else ""
     )
 
 
@@ -240,17 +261,21 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
     who = roles(runs)
     shown = [run for run in (who.raw, who.hashed, who.scrambled) if run]
     shown = shown or [run for run in runs if run.result and not run.row][:3]
-    text = ""
+    names, text = short_names([run.folder for run in shown]), ""
     for run in shown:
         for file, caption in (
             ("examples.png", "what the network is trained on and tested on"),
             ("mistakes.png", "test pictures it is most sure of and wrong about (mean over seeds)"),
         ):
             if (run.folder / file).exists():
-                copy = f"{run.folder.name}_{file}"
+                copy = f"{names[run.folder].replace('/', '_')}_{file}"
                 shutil.copyfile(run.folder / file, figures / copy)
-                text += f"![{run.label}: {caption}](figures/{copy})\n\n"
-    counted = [run for run in shown if "confusion" in run.result]
+                text += picture(f"{run.label}: {caption}", copy)
+    counted = [
+        run
+        for run in shown
+        if "confusion" in run.result and len(run.result["class_names"]) <= _MOST_CLASSES_SHOWN
+    ]
     if counted:
         plots.plot_confusion(counted, figures / "confusion.png")
         text += (

@@ -9,15 +9,13 @@ import numpy as np
 from phash_jax import tables
 from phash_jax.comparison import holm, mean_and_interval, paired_difference
 from phash_jax.preprocess import BITS_PER_PIXEL
-from phash_jax.report.collect import Run
+from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, GRID, new_figure, save
 from phash_jax.report.robustness import averaged_over, finished_results, per_seed
-from phash_jax.workdir import FREE_FIELDS
 
 BASE = "average_hash"
-_MAY_DIFFER = ("preprocess", "name", "published", "runs", *FREE_FIELDS)
 _FEWEST = 3
 # Published numbers are of another recipe.
 _TEST_SETS = ("clean", "contrast_200")
@@ -31,8 +29,8 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     found: dict[str, dict[str, Run]] = {}
     for run in runs:
         if run.result and not run.row and run.config.get("preprocess") in BITS_PER_PIXEL:
-            fields = {k: v for k, v in run.config.items() if k not in _MAY_DIFFER}
-            alike = found.setdefault(repr(sorted(fields.items())), {})
+            fields = sorted(recipe(run, but=["preprocess"]).items())
+            alike = found.setdefault(repr(fields), {})
             alike.setdefault(run.config["preprocess"], run)
     return [
         [alike[name] for name in BITS_PER_PIXEL if name in alike]

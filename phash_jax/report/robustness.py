@@ -15,7 +15,7 @@ from phash_jax.json_files import damaged, read_json
 from phash_jax.report import robustness_plots
 from phash_jax.report.collect import folders_of_job
 from phash_jax.report.fig_5_5 import conclusion
-from phash_jax.report.formats import percent, percent_with_interval, points
+from phash_jax.report.formats import percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import Verdict
 
 _BENCHMARK = GROUPS["cifar10c"]
@@ -60,10 +60,9 @@ def per_seed(
     return grid.mean((0, 1)).tolist()
 
 
-def networks_section(workdir: Path, figures: Path) -> str:
-    """Tables and plots of one workdir of the job robustness."""
+def networks_section(workdir: Path, figures: Path, name: str) -> str:
+    """Tables and plots of one workdir of the job robustness; its figures begin with ``name``."""
     result = read_result(workdir)
-    name = workdir.name
     robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
     robustness_plots.plot_by_severity(result, figures / f"{name}_by_severity.png")
     over, _ = averaged_over(result)
@@ -72,17 +71,19 @@ def networks_section(workdir: Path, figures: Path) -> str:
         f"{result['test_size']:,} test images; means over seeds, in brackets Student's 95 % "
         f"interval. Severities {', '.join(map(str, result['severities']))}; mean over {over}.\n\n"
         f"{means_table(result)}\n"
-        f"![Test accuracy, %, by distortion and severity](figures/{name}_heat_map.png)\n\n"
+        f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
-        f"![Test accuracy by severity: mean, band from lowest to highest seed]"
-        f"(figures/{name}_by_severity.png)\n\n"
     )
-    picture = workdir / "distortions.png"
-    if picture.exists():
-        shutil.copyfile(picture, figures / f"{name}_distortions.png")
-        text += (
-            "![Each distortion at each severity, left as it is, right as average-hash image]"
-            f"(figures/{name}_distortions.png)\n\n"
+    text += picture(
+        "Test accuracy by severity: mean, band from lowest to highest seed",
+        f"{name}_by_severity.png",
+    )
+    drawn = workdir / "distortions.png"
+    if drawn.exists():
+        shutil.copyfile(drawn, figures / f"{name}_distortions.png")
+        text += picture(
+            "Each distortion at each severity, left as it is, right as average-hash image",
+            f"{name}_distortions.png",
         )
     return text
 
@@ -94,6 +95,7 @@ def means_table(result: dict[str, Any]) -> str:
         (
             "networks",
             "seeds",
+            "steps",
             "clean",
             f"mean over {over}",
             "of clean lost",
@@ -107,6 +109,7 @@ def means_table(result: dict[str, Any]) -> str:
             (
                 name,
                 len(networks["seeds"]),
+                f"{networks['num_steps']:,}",
                 percent_with_interval(mean_and_interval(clean)),
                 percent_with_interval(mean_and_interval(distorted)),
                 percent_with_interval(mean_and_interval(lost)),
@@ -214,10 +217,9 @@ def _verdict(result: dict[str, Any], base: str, name: str) -> Verdict:
     )
 
 
-def hashes_section(workdir: Path, figures: Path) -> str:
-    """Tables and plot of one workdir of the job hash_robustness."""
+def hashes_section(workdir: Path, figures: Path, name: str) -> str:
+    """Tables and plot of one workdir of the job hash_robustness; ``name`` is its figure's."""
     result = read_result(workdir)
-    name = workdir.name
     robustness_plots.plot_hashes(result, figures / f"{name}.png")
     hashes = result["hashes"]
     text = (
@@ -225,7 +227,7 @@ def hashes_section(workdir: Path, figures: Path) -> str:
         f"{result['num_images']:,} images, each compared distorted with itself and with all the "
         "others as they are; mean over severities "
         f"{', '.join(map(str, result['severities']))}.\n\n"
-        f"![By severity, mean over distortions](figures/{name}.png)\n\n"
+        f"{picture('By severity, mean over distortions', f'{name}.png')}"
     )
     for title, table in _hash_tables(result):
         text += f"### {title}\n\n{table}\n"

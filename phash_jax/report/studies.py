@@ -10,12 +10,13 @@ import numpy as np
 from phash_jax import catalog, provenance, tables
 from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
 from phash_jax.report import robustness
-from phash_jax.report.collect import folders_of_job
+from phash_jax.report.collect import folders_of_job, short_names
+from phash_jax.report.formats import picture
 
 
 def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
     """A section for every workdir of such a job; a damaged one says so in its place."""
-    found = []
+    found, names = [], short_names(workdirs)
     for job, section in (
         ("robustness", robustness.networks_section),
         ("hash_robustness", robustness.hashes_section),
@@ -23,14 +24,18 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
         ("arrays", _arrays),
         ("hash_study", _hash_study),
     ):
-        for workdir in folders_of_job(workdirs, job):
+        of_job = folders_of_job(workdirs, job)
+        for workdir in of_job:
             try:
-                text = section(workdir, figures)
+                text = section(workdir, figures, names[workdir].replace("/", "_"))
                 text += _command(workdir)
             # Each kind of file has errors of its own for damage.
             except Exception as error:
                 reason = str(error) or type(error).__name__
                 text = f"## {job}\n\nWithout a result: {reason} ({workdir.name})\n"
+            if len(of_job) > 1:
+                title, _, rest = text.partition("\n")
+                text = f"{title} ({names[workdir]})\n{rest}"
             found.append(text)
     return found
 
@@ -40,7 +45,7 @@ def _command(workdir: Path) -> str:
     return f"\n```sh\n{starts[-1]['command']}\n```\n" if starts else ""
 
 
-def _catalog(workdir: Path, figures: Path) -> str:
+def _catalog(workdir: Path, figures: Path, name: str) -> str:
     path = workdir / "catalog.parquet"
     columns = catalog.read_columns(path, ["ImageID", "LabelName", "Type", "ImageAddr"])
     rows = list(zip(*(values[:10] for values in columns.values()), strict=True))
@@ -55,7 +60,7 @@ def _catalog(workdir: Path, figures: Path) -> str:
     )
 
 
-def _arrays(workdir: Path, figures: Path) -> str:
+def _arrays(workdir: Path, figures: Path, name: str) -> str:
     cells = [("array", "ours", "published")]
     # NumPy leaves a damaged file open that it opened itself.
     with (workdir / "arrays.npz").open("rb") as file, np.load(file) as arrays:
@@ -63,12 +68,13 @@ def _arrays(workdir: Path, figures: Path) -> str:
     return "## The arrays (Fig 3.2)\n\n" + tables.markdown(cells)
 
 
-def _hash_study(workdir: Path, figures: Path) -> str:
-    text = (workdir / "hash_study.md").read_text()
+def _hash_study(workdir: Path, figures: Path, name: str) -> str:
+    text = (workdir / "hash_study.md").read_text(encoding="utf-8")
     pictures = ""
     for path in sorted(workdir.glob("fig_4_*.png")):
-        shutil.copyfile(path, figures / path.name)
+        copy = f"{name}_{path.name}"
+        shutil.copyfile(path, figures / copy)
         number = path.stem.removeprefix("fig_").replace("_", ".")
-        pictures += f"![Fig {number}](figures/{path.name})\n\n"
+        pictures += picture(f"Fig {number}", copy)
     # One level down: the report has a title of its own.
     return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE) + "\n" + pictures
