@@ -59,7 +59,7 @@ def get_config() -> ConfigDict:
     data.scramble_train = False
     # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
     data.dir = ""
-    # file: an .npz, or a folder with <split>/<class>/*.png or *.jpg.
+    # file: an .npz, a folder of .npy files, or one with <split>/<class>/*.png or *.jpg.
     data.path = ""
     # synthetic, and file with a folder: side of the square images, pixels.
     data.image_size = 32

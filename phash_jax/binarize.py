@@ -1,7 +1,8 @@
 """Hash images: an image of full resolution in one bit a value, above a threshold or not.
 
 Every function takes one uint8 image ``[H, W, C]``, 0 to 255, and returns bool. Where they decide in
-integers all backends agree.
+integers all backends agree. Another type is a TypeError; a batch (use ``jax.vmap``), an image
+without values, or with so many that a sum would overflow, a ValueError.
 """
 
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ from jaxtyping import Array, Bool, Int32, UInt8
 from phash_jax.hashing import dct_matrix
 from phash_jax.resampling import gray
 
+# Sums in uint32, and where negative numbers are needed in int32.
 _MAX_VALUES = (2**32 - 1) // 255
+_MAX_VALUES_OF_WINDOW = (2**31 - 1) // 255
 
 
 def average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
@@ -29,17 +32,17 @@ def average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
         TypeError: the image is not uint8.
         ValueError: the image has no value, or more than 16,843,009, where the sum would overflow.
     """
-    return _above_mean(_checked_image(image), axes=(0, 1, 2))
+    return _above_mean(checked_image(image), axes=(0, 1, 2))
 
 
 def channel_average_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
     """True where a value is above the mean of its own channel. As ``average_hash_image``."""
-    return _above_mean(_checked_image(image), axes=(0, 1))
+    return _above_mean(checked_image(image), axes=(0, 1))
 
 
 def median_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
     """True where a value is above the median of all values. As ``average_hash_image``."""
-    image = _checked_image(image)
+    image = checked_image(image)
     # The lower of two middle values: none lies between them.
     return image > ordered_value(image, -(-image.size // 2))
 
@@ -66,7 +69,8 @@ def local_average_hash_image(
         radius: the window reaches this many pixels up, down, left and right; what lies outside
             the image does not count.
     """
-    whole, _ = _local_mean(_checked_image(image), radius=radius)
+    image = checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
+    whole, _ = _local_mean(image, radius=radius)
     return image > whole.astype(jnp.uint8)[..., None]
 
 
@@ -80,7 +84,8 @@ def smooth_local_average_hash_image(
     so fewer bits are flipped; the sign of a difference of two blurs is what Marr and Hildreth,
     "Theory of edge detection" (1980), take edges from.
     """
-    wide = jnp.pad(_checked_image(image).astype(jnp.int32), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    image = checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
+    wide = jnp.pad(image.astype(jnp.int32), ((1, 1), (1, 1), (0, 0)), mode="edge")
     rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     sixteenfold = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
     whole, sixteenths = _local_mean(image, radius=radius)
@@ -92,7 +97,7 @@ def difference_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w c"]:
 
     As ``average_hash_image``; the sign of the horizontal gradient, as in ``dhash``.
     """
-    image = _checked_image(image)
+    image = checked_image(image)
     return jnp.pad(image[:, 1:] > image[:, :-1], ((0, 0), (1, 0), (0, 0)))
 
 
@@ -101,13 +106,14 @@ def gradient_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w 2*c"]:
 
     As ``difference_hash_image``, with twice its bits; False in the first column and the first row.
     """
+    image = checked_image(image)
     vertical = difference_hash_image(image.swapaxes(0, 1)).swapaxes(0, 1)
     return jnp.concatenate([difference_hash_image(image), vertical], -1)
 
 
 def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"]:
     """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit a pixel."""
-    return average_hash_image(gray(_checked_image(image), rounded=True)[..., None])
+    return average_hash_image(gray(checked_image(image), rounded=True)[..., None])
 
 
 def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
@@ -120,7 +126,7 @@ def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
         TypeError: the image is not uint8.
         ValueError: the image has a side of less than 2 pixels, or too many values.
     """
-    image = _checked_image(image)
+    image = checked_image(image)
     if min(image.shape[:2]) < 2:
         raise ValueError(f"a DCT hash image takes 2 pixels a side or more, got {image.shape[:2]}")
     rows, columns = (dct_matrix(n, n // 2).astype(np.float32) for n in image.shape[:2])
@@ -134,11 +140,19 @@ def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
     return coefficients > 0
 
 
-def _checked_image(image: Array) -> UInt8[Array, "h w c"]:
+def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Array, "h w c"]:
+    """The image, if it is one.
+
+    Raises:
+        TypeError: it is not uint8.
+        ValueError: it has not three axes, no value, or more than ``most_values``.
+    """
     if image.dtype != jnp.uint8:
         raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {image.dtype}")
-    if not 0 < image.size <= _MAX_VALUES:
-        raise ValueError(f"an image must have 1 to {_MAX_VALUES} values, got shape {image.shape}")
+    if image.ndim != 3:
+        raise ValueError(f"one image [H, W, C] is taken, for more jax.vmap; got {image.shape}")
+    if not 0 < image.size <= most_values:
+        raise ValueError(f"an image must have 1 to {most_values} values, got shape {image.shape}")
     return image
 
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float32, UInt8
 
-from phash_jax.binarize import ordered_value
+from phash_jax.binarize import checked_image, ordered_value
 
 
 def thermometer(
@@ -19,7 +19,12 @@ def thermometer(
     Args:
         image: one uint8 image, 0 to 255, any size.
         thresholds: 1 or more, bits for each value; the first ``c`` channels are the lowest one's.
+
+    Raises:
+        TypeError: the image is not uint8.
+        ValueError: it is no single image.
     """
+    image = checked_image(image)
     ranks = [-(-image.size * i // (thresholds + 1)) for i in range(1, thresholds + 1)]
     return jnp.concatenate([image > ordered_value(image, rank) for rank in ranks], -1)
 
@@ -32,7 +37,12 @@ def squeeze_bit_depth(image: UInt8[Array, "h w c"], *, bits: int) -> Float32[Arr
     Args:
         image: one uint8 image, 0 to 255, any size.
         bits: 1 to 8.
+
+    Raises:
+        TypeError: the image is not uint8.
+        ValueError: it is no single image.
     """
+    image = checked_image(image)
     highest = 2**bits - 1
     # Never in the middle between two levels, since 255 is odd.
     level = (image.astype(jnp.int32) * highest + 127) // 255

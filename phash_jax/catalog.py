@@ -168,7 +168,7 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
 
     connection = duckdb.connect(":memory:")
     connection.register("images", rows)
-    connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))")
+    connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))::INTEGER")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

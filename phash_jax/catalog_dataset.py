@@ -25,6 +25,8 @@ from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim
 
 _PART_SIZE = 2_000
+# Of images that are hashed at once; hashing takes some times as much.
+_BATCH_BYTES = 8 * 2**20
 
 
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
@@ -111,7 +113,7 @@ def _write(
                 continue
             name, split, rows = parts[index]
             images = split.images[rows]
-            decisions = hash_all(_padded(images, min(_PART_SIZE, max(sizes))))
+            decisions = _hash_part(hash_all, images, most=max(sizes))
             paths = [image_dir / file_name for file_name in file_names[name][rows]]
             for _ in threads.map(_save_png, images, paths):
                 bar.update()
@@ -126,8 +128,8 @@ def _write(
             }
             fragile = np.full(len(images), "", object)
             for hash_name, decision in decisions.items():
-                columns |= catalog.hash_columns(hash_name, np.asarray(decision.bits)[: len(images)])
-                for row in np.flatnonzero(np.asarray(decision.fragile)[: len(images)]):
+                columns |= catalog.hash_columns(hash_name, decision.bits)
+                for row in np.flatnonzero(decision.fragile):
                     fragile[row] += ("," if fragile[row] else "") + hash_name
             catalog.write_part(workdir, index, columns | {"fragile": fragile})
     processes.wait("cataloged")
@@ -157,6 +159,18 @@ def _hash_program(hashes: tuple[str, ...], hash_size: int, pillow: str):
         }
 
     return hash_all
+
+
+def _hash_part(hash_all, images: UInt8[np.ndarray, "n h w 3"], *, most: int) -> dict[str, Decision]:
+    """The decisions of a part, on the host, in batches of one size that fit in memory."""
+    size = max(1, min(most, _BATCH_BYTES // images[0].nbytes))
+    decisions = []
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        decided = jax.device_get(hash_all(_padded(batch, size)))
+        decisions.append(decided)
+    # All but the last batch are full.
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(images)], *decisions)
 
 
 def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:

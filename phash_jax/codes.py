@@ -1,6 +1,7 @@
 """Hashes as text, integers, bytes and packed words, and back."""
 
-from typing import Any
+import operator
+from typing import Any, SupportsIndex
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +39,8 @@ def unpack(
     if words.shape[-1] != -(-rows * columns // _WORD):
         raise ValueError(f"{words.shape[-1]} words do not hold a hash of {rows} x {columns} bits")
     place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
-    flat = (words[..., None] >> place & 1).astype(bool).reshape(*words.shape[:-1], -1)
+    flat = (words[..., None] >> place & 1).astype(bool)
+    flat = flat.reshape(*words.shape[:-1], words.shape[-1] * _WORD)
     return flat[..., flat.shape[-1] - rows * columns :].reshape(*words.shape[:-1], rows, columns)
 
 
@@ -66,13 +68,13 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
     return _each(lambda value: f"{value:0{width}x}", to_int(bits))
 
 
-def from_int(value: int, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+def from_int(value: SupportsIndex, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
     """The inverse of ``to_int``, for one hash.
 
     Raises:
         ValueError: the value is negative or has more bits than the shape.
     """
-    size = shape[0] * shape[1]
+    size, value = shape[0] * shape[1], operator.index(value)
     if not 0 <= value < 2**size:
         raise ValueError(f"{value} is not a hash of {shape[0]} x {shape[1]} bits")
     data = np.frombuffer(value.to_bytes(-(-size // 8), "big"), np.uint8)

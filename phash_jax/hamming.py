@@ -131,6 +131,12 @@ def all_distances(a: ArrayLike, b: ArrayLike | None = None) -> Int32[Array, "lef
         ValueError: not uint32, not two axes, or not the same number of words.
     """
     a, b = _listed(a, "a"), _listed(a if b is None else b, "b")
+    return _all_distances(a, b)
+
+
+@jax.jit
+def _all_distances(a, b):
+    # Compiled, so that the differing words of all pairs are never in memory.
     return distance(a[:, None], b[None])
 
 

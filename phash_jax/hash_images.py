@@ -119,7 +119,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             threads=threads,
             part_size=settings.part_size,
             max_pixels=settings.max_pixels,
-            root_name=Path(settings.path).expanduser().resolve().name,
+            root_name=pictures.readable(Path(settings.path).expanduser().resolve().name),
         )
         took = f"in {time.monotonic() - began:.0f} s"
     summary = _summary(config, hashes, files, workdir, took) if processes.is_first() else ""

@@ -99,9 +99,10 @@ def _class_hashes(
 ) -> dict[str, UInt32[np.ndarray, "n 2"]]:
     """Packed hashes of the first training images of each class."""
     hash_all = jax.jit(lambda images: codes.pack(HASHES[name](images, pillow=pillow)))
+    first = [np.flatnonzero(split.labels == label)[:per_class] for label in range(len(class_names))]
     return {
-        class_name: np.asarray(hash_all(split.images[split.labels == label][:per_class]))
-        for label, class_name in enumerate(class_names)
+        class_name: np.asarray(hash_all(split.images[rows]))
+        for class_name, rows in zip(class_names, first, strict=True)
     }
 
 

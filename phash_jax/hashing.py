@@ -148,7 +148,9 @@ def _dct_median(image, *, hash_size, generation):
     # Two sums of ``size`` products and the rounding of the matrix, each at most 2**-24 of the sum
     # of all magnitudes, on both of the coefficients that are compared.
     error = (2 * size + 4) * 2.0**-24 * 4 * jnp.abs(values).sum()
-    return Decision(bits, gap / 2, gap <= 2 * error)
+    # The median is in the middle of the gap, or at its lower end where it is a value itself.
+    margin = gap / 2 if bits.size % 2 == 0 else gap
+    return Decision(bits, margin, gap <= 2 * error)
 
 
 def _dct_mean(image, *, hash_size, generation):
@@ -167,8 +169,8 @@ def _dct_mean(image, *, hash_size, generation):
     multiply = functools.partial(jnp.einsum, "phi,ri->prh", precision=lax.Precision.HIGHEST)
     odd = multiply(parts[:, 0::2], left - right)
     even = multiply(parts[:, 1::2], left + right)
-    coefficients = jnp.zeros((2, size, hash_size), jnp.float32)
-    coefficients = coefficients.at[:, :, 0::2].set(odd).at[:, :, 1::2].set(even)[:, :hash_size]
+    order = np.argsort([*range(0, hash_size, 2), *range(1, hash_size, 2)])
+    coefficients = jnp.concatenate([odd, even], -1)[:, :hash_size, order]
     whole, rest = coefficients[0].astype(jnp.int32), coefficients[1]
     quotient = whole.sum() // whole.size
     remainder = (whole.sum() - quotient * whole.size) / whole.size
@@ -182,12 +184,20 @@ def _wavelet(image, *, hash_size, generation):
         raise ValueError(f"whash takes a hash_size that is a power of 2, got {hash_size}")
     values = _gray_reduced("whash", image, hash_size=hash_size, generation=generation)
     block = len(values) // hash_size
+    if 255 * block**2 >= 2**31:
+        raise ValueError(
+            f"whash of size {hash_size} adds up blocks of {block}x{block} pixels, more than int32 "
+            "holds: choose a larger hash_size, or make the picture smaller"
+        )
     # The approximation coefficients of a Haar transform are block sums, up to a factor.
-    sums = values.reshape(hash_size, block, hash_size, block).sum((1, 3))
+    sums = values.reshape(hash_size, block, -1).sum(1).reshape(hash_size, -1, block).sum(2)
     bits, gap = _above_median(lax.optimization_barrier(sums))
+    # There is an even number of blocks: the median is in the middle of the gap.
     return Decision(bits, gap / (2 * block**2), gap == 0)
 
 
+# Of 14 colours each; the distance to each of their thresholds is looked at.
+_MOST_COLOR_BITS = 16
 # Pillow stores hue and saturation as integers 0 to 255; the first integers of the hue bins 1 to 5.
 _HUE_BINS = (43, 85, 128, 170, 213)
 
@@ -222,7 +232,13 @@ def color_bits(counts, totals, *, binbits: int):
         totals: pixels each is a share of, likewise.
         binbits: bits of each colour.
     """
-    values = (2**binbits * counts // totals).clip(max=2**binbits - 1)[:, None]
+    # 2**binbits * counts // totals, digit by digit, since that product may overflow.
+    values = counts // totals
+    rest = counts - values * totals
+    for _ in range(binbits):
+        digit = 2 * rest >= totals
+        values, rest = 2 * values + digit, 2 * rest - digit * totals
+    values = values.clip(max=2**binbits - 1)[:, None]
     shifts = np.arange(binbits)
     return values // 2 ** (binbits - shifts - 1) % 2 ** (binbits - shifts) > 0
 
@@ -241,7 +257,8 @@ def _color(image, *, binbits, generation):
     counts = [black.sum(), (~black & ~colored).sum()]
     counts += [(chosen & (hue == bin)).sum() for chosen in (faint, bright) for bin in range(6)]
     counts = jnp.stack(counts)
-    totals = jnp.stack([jnp.full((), pixels)] * 2 + [num_colored] * 12)
+    # Sharded as the others are: a constant would not be.
+    totals = jnp.stack([0 * num_colored + pixels] * 2 + [num_colored] * 12)
     bits, levels = color_bits(counts, totals, binbits=binbits), 2**binbits
     thresholds = jnp.arange(1, levels)[:, None] / levels
     margin = jnp.abs(counts / totals - thresholds).min()
@@ -264,6 +281,8 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     flat = images.reshape(-1, *images.shape[images.ndim - trailing :])
     decision = jax.vmap(of_one)(flat)
     decision = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decision)
+    # Also where the user has enabled float64.
+    decision = decision._replace(margin=decision.margin.astype(jnp.float32))
     return decision if with_margin else decision.bits
 
 
@@ -400,6 +419,8 @@ def colorhash(
 
     Equal to ``imagehash.colorhash`` of ImageHash 4.3.2.
     """
+    if not 1 <= binbits <= _MOST_COLOR_BITS:
+        raise ValueError(f"binbits must be 1 to {_MOST_COLOR_BITS}, got {binbits}")
     return _hash(_color, images, binbits=binbits, pillow=pillow, with_margin=with_margin)
 
 

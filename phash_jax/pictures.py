@@ -103,8 +103,13 @@ def find(root: str, *, leave_out: Path | None = None) -> list[PictureFile]:
     return sorted(files, key=lambda file: file.address)
 
 
+def readable(path: str) -> str:
+    """The name of a file as text; bytes that are no UTF-8 become backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _named(top: Path, path: str, problem: str) -> PictureFile:
-    relative = os.fsencode(os.path.relpath(path, top)).decode("utf-8", "backslashreplace")
+    relative = readable(os.path.relpath(path, top))
     return PictureFile(relative.replace(os.sep, "/"), path, problem=problem)
 
 

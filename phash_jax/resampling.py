@@ -12,6 +12,8 @@ from jaxtyping import Array, Int8, UInt8
 
 from phash_jax import processor
 
+# Of a photograph the weights of one size are tens of megabytes.
+_SIZES_KEPT = 16
 _FRACTION_BITS = 22
 _OUTPUTS_MULTIPLE = 32
 # More would take longer to compile than they save.
@@ -68,7 +70,7 @@ def gray(image: UInt8[Array, "h w 3"], *, rounded: bool) -> UInt8[Array, "h w"]:
     return ((upper + (lower >> 8) + (128 if rounded else 0)) >> 8).astype(jnp.uint8)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def lanczos_weights(size: int, new_size: int) -> np.ndarray:
     """Fixed-point weights of Pillow's LANCZOS resampling of one axis.
 
@@ -99,7 +101,7 @@ def lanczos_weights(size: int, new_size: int) -> np.ndarray:
     return weights
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _digits(size: int, new_size: int) -> np.ndarray:
     """The weights in signed digits to the base 256, int8 ``[digits, new_size, size]``."""
     rest, digits = lanczos_weights(size, new_size), []

@@ -89,6 +89,44 @@ def test_the_hamming_distance_in_sql(tmp_path):
         assert distance == (left ^ right).bit_count()
 
 
+def test_distances_of_several_columns_add_up(tmp_path):
+    # Each is 64, the sum more than a byte with a sign holds.
+    hashes = np.stack([np.zeros((16, 16), bool), np.ones((16, 16), bool)])
+    columns = {"ImageID": np.array(["a", "b"], object)} | catalog.hash_columns("phash", hashes)
+    catalog.write_part(tmp_path, 0, columns)
+    catalog.finish(tmp_path)
+    distances = " + ".join(f"hamming(a.{name}, b.{name})" for name in columns if name != "ImageID")
+    query = f"SELECT {distances} FROM images a, images b WHERE a.ImageID < b.ImageID"
+    with catalog.connect(tmp_path) as connection:
+        assert connection.execute(query).fetchone() == (256,)
+        (kind,) = connection.execute("SELECT typeof(hamming(1::UBIGINT, 0::UBIGINT))").fetchone()
+    assert kind == "INTEGER"
+
+
+def test_images_that_are_large_together_are_hashed_in_batches(tmp_path, monkeypatch):
+    config = load_config("catalog")
+    config.data.update({"train_size": 7, "test_size": 3, "image_size": 16})
+    config.hash.names = "average_hash,whash"
+    catalog_dataset.run(config, tmp_path / "at_once")
+    monkeypatch.setattr(catalog_dataset, "_BATCH_BYTES", 3 * 16 * 16 * 3)
+    sizes = []
+    padded = catalog_dataset._padded
+    monkeypatch.setattr(
+        catalog_dataset,
+        "_padded",
+        lambda images, count: sizes.append(count) or padded(images, count),
+    )
+    catalog_dataset.run(config, tmp_path / "in_batches")
+    assert sizes == [3, 3, 3, 3]
+    columns = ["ImageID", "average_hash", "whash", "fragile"]
+    at_once, in_batches = (
+        catalog.read_columns(tmp_path / name / "catalog.parquet", columns)
+        for name in ("at_once", "in_batches")
+    )
+    for name in columns:
+        np.testing.assert_array_equal(at_once[name], in_batches[name])
+
+
 def test_a_query_changes_nothing(tmp_path):
     catalog.write_part(tmp_path, 0, make_columns(0, 5))
     path = catalog.finish(tmp_path)

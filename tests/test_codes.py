@@ -48,6 +48,12 @@ def test_batches_keep_their_shape():
     assert codes.to_hex(bits[:0]).shape == (0, 3)
 
 
+def test_no_hash_at_all_and_integers_of_numpy():
+    none = codes.pack(jnp.zeros((0, 8, 8), bool))
+    assert codes.unpack(none, shape=(8, 8)).shape == (0, 8, 8)
+    assert codes.to_int(codes.from_int(np.uint64(2**63 + 5), shape=(8, 8))) == 2**63 + 5
+
+
 def test_text_of_real_hashes():
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
     for reference, shape in (

@@ -10,7 +10,7 @@ import PIL
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
 from phash_jax import hashing, resampling
@@ -230,6 +230,37 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     assert dhash(images[:0]).shape == (0, 8, 8)
 
 
+@pytest.mark.parametrize("name", hashing.HASHES)
+def test_batches_sharded_over_an_explicit_mesh(name):
+    images = make_images("random", count=16)
+    mesh = jax.make_mesh((8,), ("images",), axis_types=(AxisType.Explicit,))
+    hash_all = jax.jit(functools.partial(hashing.HASHES[name], pillow=INSTALLED))
+    with jax.set_mesh(mesh):
+        sharded = hash_all(jax.device_put(images, NamedSharding(mesh, PartitionSpec("images"))))
+    assert sharded.sharding.spec[0] == "images"
+    np.testing.assert_array_equal(sharded, hash_all(images))
+
+
+def test_sums_of_large_pictures_do_not_overflow():
+    # 2**8 times its 3,000 x 3,000 black pixels is more than int32 holds.
+    black = np.zeros((3000, 3000, 3), np.uint8)
+    theirs = imagehash.colorhash(Image.fromarray(black), binbits=8)
+    np.testing.assert_array_equal(hashing.colorhash(black, binbits=8), theirs.hash)
+    with pytest.raises(ValueError, match="blocks of 4096x4096 pixels, more than int32 holds"):
+        jax.eval_shape(
+            functools.partial(hashing.whash, hash_size=2),
+            jax.ShapeDtypeStruct((8192, 8192), jnp.uint8),
+        )
+
+
+def test_margins_are_float32_with_float64_enabled_too():
+    images = make_images("random", count=2)
+    with jax.enable_x64(True):
+        for name, hash_all in hashing.HASHES.items():
+            decision = hash_all(images, pillow=INSTALLED, with_margin=True)
+            assert decision.margin.dtype == jnp.float32, name
+
+
 def test_gray_pictures_hash_as_their_colour_twins():
     levels = make_images("random")[..., 0]
     colours = np.repeat(levels[..., None], 3, -1)
@@ -293,6 +324,12 @@ def test_weights_of_a_picture_kept_at_its_size_are_one():
 def test_bad_input_is_refused(images, options, error, message):
     with pytest.raises(error, match=message):
         hashing.dhash(images, **options)
+
+
+@pytest.mark.parametrize("binbits", [0, -1, 40])
+def test_a_colour_has_some_bits(binbits):
+    with pytest.raises(ValueError, match=f"binbits must be 1 to 16, got {binbits}"):
+        hashing.colorhash(np.zeros((8, 8, 3), np.uint8), binbits=binbits)
 
 
 def test_whash_wants_a_power_of_two():

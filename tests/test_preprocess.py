@@ -59,6 +59,39 @@ def test_average_hash_refuses_floats_and_images_whose_sum_overflows():
         jax.eval_shape(unchecked, jax.ShapeDtypeStruct((5000, 5000, 3), jnp.uint8))
 
 
+@pytest.mark.parametrize(
+    "of_one",
+    [
+        average_hash_image,
+        channel_average_hash_image,
+        dct_hash_image,
+        difference_hash_image,
+        gradient_hash_image,
+        gray_average_hash_image,
+        local_average_hash_image,
+        median_hash_image,
+        smooth_local_average_hash_image,
+        squeeze_bit_depth,
+        thermometer,
+    ],
+)
+def test_a_batch_without_vmap_is_refused(of_one):
+    options = {squeeze_bit_depth: {"bits": 1}, thermometer: {"thresholds": 2}}
+    unchecked = partial(of_one.__wrapped__, **options.get(of_one, {}))
+    for shape in ((2, 4, 4, 3), (4, 4)):
+        with pytest.raises(ValueError, match=r"one image \[H, W, C\] is taken, for more jax.vmap"):
+            unchecked(jnp.zeros(shape, jnp.uint8))
+    with pytest.raises(TypeError, match="uint8 values from 0 to 255, got float32"):
+        unchecked(jnp.zeros((4, 4, 3)))
+
+
+def test_a_window_whose_sum_would_overflow_is_refused():
+    large = jax.ShapeDtypeStruct((1, 1, 10_000_000), jnp.uint8)
+    for of_one in (local_average_hash_image, smooth_local_average_hash_image):
+        with pytest.raises(ValueError, match="an image must have 1 to 8421504 values"):
+            jax.eval_shape(of_one, large)
+
+
 def test_inputs_of_the_network():
     image = np.arange(0, 192, dtype=np.uint8).reshape(8, 8, 3)
     raw = PREPROCESS["raw"](jnp.asarray(image))

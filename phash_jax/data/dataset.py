@@ -69,6 +69,8 @@ def validate(dataset: Dataset) -> Dataset:
 def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     """Keeps the named classes, relabelled in the order given; the order of images stays.
 
+    Where these are not all classes, the images that are kept are copied into memory.
+
     Raises:
         ValueError: a name is unknown or given twice; the message lists the valid ones.
     """
