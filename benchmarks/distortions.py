@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -190,11 +191,14 @@ def classify() -> float:
     from phash_jax.distortions import DISTORTIONS, GROUPS
     from phash_jax.model import make_model
     from phash_jax.networks import Networks
+    from phash_jax.placement import on_cpu
     from phash_jax.robustness import Batches, distortion_key, make_count_correct
 
     images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
     split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))
-    model = make_model(default.get_config().model, num_classes=10, cpu_convolution=False)
+    model = make_model(
+        default.get_config().model, num_classes=10, cpu_convolution=on_cpu(jax.devices())
+    )
     variables = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 32, 32, 3)), train=False))(
         jax.random.split(jax.random.key(0), 1)
     )
@@ -235,9 +239,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--classify", action="store_true")
+    parser.add_argument("--classify-alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity") and not arguments.classify:
+    if arguments.classify_alone:
+        print(classify())
+        return
+    seconds = None
+    if arguments.classify:
+        # First and in a process of its own: with all cores, and all memory of an accelerator.
+        command = [sys.executable, __file__, "--classify-alone"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        seconds = float(done.stdout.split()[-1])
+        print(f"950,000 images made and classified in {seconds:.1f} s")
+    if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     result = {
         "command": " ".join(["python", *sys.argv]),
@@ -250,9 +265,8 @@ def main() -> None:
         "{compared} of CIFAR-10-C's 19 together: ours {phash_jax:.3f} ms an image, the references "
         "{reference:.2f} ms, {ratio:.1f} times".format(**result["total"])
     )
-    if arguments.classify:
-        result["classify_seconds"] = classify()
-        print(f"950,000 images made and classified in {result['classify_seconds']:.1f} s")
+    if seconds is not None:
+        result["classify_seconds"] = seconds
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=2) + "\n")
 

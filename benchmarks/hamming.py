@@ -160,7 +160,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         for _ in range(FLOOR_REPEATS):
             count_bits()
         seconds = (time.perf_counter() - start) / FLOOR_REPEATS
-        seconds_a_count.append(seconds / counted / len(jax.devices()))
+        seconds_a_count.append(seconds / counted)
         for name, (run, _) in contenders.items():
             start = time.perf_counter()
             run()

@@ -9,6 +9,7 @@ of its table. On a machine with fewer cores than devices they show what sharing 
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def run_together(arguments: list[str], num_processes: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # Else the first row alone would compile, and the others load what it kept.
+            env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
         )
         for extra in joined
     ]

@@ -98,6 +98,8 @@ def make_torch_steps(
     from torch import nn
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # As JAX does by default, TF32 where there is such.
+    torch.set_float32_matmul_precision("high")
     layout = torch.channels_last if channels_last else torch.contiguous_format
     convolutions = []
     for channels in (3, 64, 64):

@@ -93,7 +93,9 @@ def get_config() -> ConfigDict:
     # Share of values dropped before each hidden dense layer in training, 0 to below 1.
     model.dropout = 0.0
     # What layers are computed in: float32 or bfloat16, for accelerators (on CPU it is slower).
-    # Parameters, optimizer, statistics of batch norm and loss are float32 in any case.
+    # Parameters, optimizer, statistics of batch norm, logits and loss are float32 in any case.
+    # Accelerators multiply float32 in a faster format of theirs (TF32, bfloat16) unless the
+    # environment says JAX_DEFAULT_MATMUL_PRECISION=highest.
     model.compute_dtype = "float32"
 
     config.optimizer = optimizer = ConfigDict()
@@ -105,7 +107,8 @@ def get_config() -> ConfigDict:
     optimizer.learning_rate = 1e-4
     optimizer.schedule = "constant"
     optimizer.warmup = 0.0
-    # Test a moving average of the parameters that keeps this share at each update. 0: none.
+    # Test a moving average of the parameters that keeps this share at each update. 0: none. For
+    # schedules that end at 0: the statistics of batch norm are those of the newest parameters.
     optimizer.average_decay = 0.0
 
     config.train = train = ConfigDict()
@@ -134,7 +137,8 @@ def get_config() -> ConfigDict:
     train.test_every = 0
     # Newest checkpoints kept; the one with the lowest loss is kept besides.
     train.keep_checkpoints = 2
-    # scan (the steps between two logs are one program), dispatch (one by one) or auto.
+    # scan (the steps between two logs are one program), dispatch (one by one, as images that are
+    # read ahead always are) or auto.
     train.loop = "auto"
     # Where training images are: on every device (never), or read ahead for each step from memory or
     # from mapped files (always); auto: read ahead if they take more than half a device's memory.

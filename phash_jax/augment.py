@@ -13,7 +13,7 @@ from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_nam
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
-# Uses of an image's key; 0 and 1 are what splitting it gives.
+# Uses of an image's key.
 _SEVERITY, _MOVE, _DISTORTION, _CUTOUT = range(4)
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]

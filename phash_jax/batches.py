@@ -14,6 +14,7 @@ from jax import lax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, Int32
 
+from phash_jax import processes
 from phash_jax.data.dataset import Split
 from phash_jax.keys import BATCH_INDICES, step_key
 from phash_jax.placement import BATCH, SEED, Placement, put
@@ -69,15 +70,17 @@ def is_streamed(stream: str, split: Split, placement: Placement) -> bool:
         split: the images.
         placement: the devices.
     """
-    return STREAM[stream](split.images.nbytes, placement)
+    # Together, since the processes do other things with images that are read ahead.
+    return processes.any_of(STREAM[stream](split.images.nbytes, placement))
 
 
 def _is_too_large(num_bytes: int, placement: Placement) -> bool:
     local = placement.mesh.local_devices
     limit = (local[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:
-        # The devices of a CPU share the host's memory.
-        limit = psutil.virtual_memory().total // len(local)
+        # The devices of a CPU, and its processes, share the host's memory.
+        sharing = len(local) * processes.count_on_this_host()
+        limit = psutil.virtual_memory().total // sharing
     return num_bytes > _LARGEST_SHARE * limit
 
 

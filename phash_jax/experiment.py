@@ -81,6 +81,18 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     )
 
 
+def _load(data: ml_collections.ConfigDict) -> Dataset:
+    """The pictures; an error in one of several processes is one in all, which go on together."""
+    dataset, failed = None, None
+    try:
+        dataset = load_dataset(data)
+    except (OSError, ValueError) as error:
+        failed = error
+    if processes.any_of(failed is not None):
+        raise failed or ValueError("another process could not load its pictures and says why")
+    return dataset
+
+
 def _step(state: TrainState) -> int:
     return int(to_host(state.step)[0])
 
@@ -120,7 +132,7 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 results.clear_failure(run_workdir)
             try:
                 if run.data != loaded:
-                    dataset = load_dataset(run.data)
+                    dataset = _load(run.data)
                     loaded = run.data
                 result = _run_one(run, dataset, run_workdir)
             except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:

@@ -122,7 +122,8 @@ class ConvNet(nn.Module):
         for features in self.dense_features:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
             x = activation(nn.Dense(features, **layer_fields)(x))
-        return nn.Dense(self.num_outputs, **layer_fields)(x).astype(jnp.float32)
+        # Rounded to 8 bits, many logits would be equal.
+        return nn.Dense(self.num_outputs, **layer_fields | {"dtype": jnp.float32})(x)
 
 
 def make_model(

@@ -101,8 +101,9 @@ class AverageState(NamedTuple):
 def average_parameters(decay: float) -> optax.GradientTransformation:
     """Keeps an exponential moving average of the parameters and leaves the updates as they are.
 
-    Stands last in a chain. The decay grows from 0.1 over the first updates, ``(1 + n) / (10 + n)``,
-    so that the start values are soon forgotten, as in TensorFlow's ExponentialMovingAverage.
+    Stands last in a chain. The decay grows from 2/11 over the first updates, ``(1 + n) / (10 + n)``
+    from n = 1, so that the start values are soon forgotten, as in TensorFlow's
+    ExponentialMovingAverage.
 
     Args:
         decay: share of the old average that is kept at each update, below 1.

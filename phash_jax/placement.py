@@ -93,6 +93,7 @@ def place(
     *,
     num_seeds: int,
     batch_size: int,
+    parts: int = 1,
     loop: str = "auto",
     devices: Sequence[jax.Device] | None = None,
 ) -> Placement:
@@ -105,6 +106,7 @@ def place(
     Args:
         num_seeds: networks to train.
         batch_size: images in one seed's batch.
+        parts: ways in which equal parts of the batch are distorted; each device has some of each.
         loop: "dispatch" or "scan", or "auto" for what suits the platform.
         devices: devices to use, by default all.
 
@@ -118,7 +120,7 @@ def place(
     scan = LOOPS[loop](cpu)
     seed_shards = math.gcd(num_seeds, len(devices))
     batch_shards = _largest_divisor(
-        (batch_size, len(devices) // seed_shards),
+        (batch_size // parts, len(devices) // seed_shards),
         batch_size // _MIN_IMAGES_PER_CPU_DEVICE if cpu else batch_size,
     )
     used = devices[: seed_shards * batch_shards]

@@ -189,6 +189,7 @@ def make_train_interval(
         jax.jit, donate_argnums=0, compiler_options=placement.compiler_options
     )
     step_group = compiled(over_seeds(train_step, placement, **specs))
+    stack = jax.jit(lambda steps: jax.tree.map(lambda *m: jnp.stack(m, 1), *steps))
     scans: dict[int, Callable] = {}
 
     def scan_group(num_steps: int) -> Callable:
@@ -213,7 +214,8 @@ def make_train_interval(
             group, metrics = step_group(group, *next_batch())
             steps.append(metrics)
             progress(placement.seeds_at_once)
-        return group, jax.tree.map(lambda *m: np.stack(m, 1), *to_host(steps))
+        # In one piece: each array that several processes gather takes a round of messages.
+        return group, to_host(stack(steps))
 
     def interval(groups, next_batch, num_steps, progress=lambda n: None):
         trained = [train_group(group, next_batch, num_steps, progress) for group in groups]
@@ -283,16 +285,20 @@ def train(
     cfg = config.train
     check_numbers(cfg)
     seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
+    distortions = augment_names(cfg.augment)
+    parts = max(1, len(distortions))
     placement = place(
-        num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, loop=cfg.loop, devices=devices
+        num_seeds=cfg.num_seeds,
+        batch_size=cfg.batch_size,
+        parts=parts,
+        loop=cfg.loop,
+        devices=devices,
     )
     model = make_model(config.model, num_classes=num_classes, cpu_convolution=placement.on_cpu)
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
-    distortions = augment_names(cfg.augment)
     augmented = bool(distortions or cfg.flip or cfg.max_shift or cfg.cutout)
     streamed = is_streamed(cfg.stream, split, placement)
-    parts = max(1, len(distortions))
     for field in ("max_shift", "cutout"):
         check_smaller(cfg[field], split.images.shape[1:], f"train.{field}")
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])

@@ -10,7 +10,7 @@ from phash_jax import augment
 from phash_jax.augment import augment_names, cut_out, make_augment, random_move
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
-from phash_jax.placement import BATCH
+from phash_jax.placement import BATCH, place
 from phash_jax.train import train
 
 NAMES = ["clean", "brightness", "gaussian_noise", "clean"]
@@ -136,6 +136,13 @@ def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):
     with pytest.raises(ValueError, match=r"4 ways .* over 2 devices, .* multiple of 8, not 12"):
         augmented(jnp.asarray(dataset.train.images[:16]), 2, batch_size=12)
+
+
+def test_a_batch_is_split_so_that_each_device_has_some_of_every_part():
+    # 30 images of each of 8 ways: four devices would leave one with 7 and another with 8.
+    placed = place(num_seeds=1, batch_size=240, parts=8, devices=jax.devices()[:4])
+    assert placed.mesh.shape[BATCH] == 2
+    assert place(num_seeds=1, batch_size=240, devices=jax.devices()[:4]).mesh.shape[BATCH] == 4
 
 
 def test_names():

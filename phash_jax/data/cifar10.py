@@ -205,6 +205,9 @@ def prepare(*, data_dir: str, archive: Archive = OFFICIAL) -> None:
             raise not_found(f"{archive.url} cannot be reached ({_cause(error)})") from error
     try:
         root.mkdir(parents=True, exist_ok=True)
+        # Another run may have prepared it since this one looked.
+        if _is_prepared(folder):
+            return
         if folder.exists():
             aside = tempfile.mkdtemp(prefix="incomplete.", dir=folder.parent)
             logging.warning("%s lacks files: moved to %s and prepared anew", folder, aside)

@@ -96,7 +96,7 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
 
 
 def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
-    """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice.
+    """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice; a copy.
 
     Raises:
         ValueError: ``repeats`` is below 1.
