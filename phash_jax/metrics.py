@@ -53,7 +53,9 @@ def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
         file.flush()
-        os.fsync(file.fileno())
+        # Of nothing, nothing can be lost.
+        if file.tell():
+            os.fsync(file.fileno())
     temporary.replace(path)
 
 

@@ -28,7 +28,24 @@ _BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html",
 _DRAWN_FIRST = "examples.png"
 
 # Fields that were added later, and what runs from before them were made with.
-_LATER_FIELDS = {"test_shift": 0, "model.compute_dtype": "float32", "train.cutout": 0}
+_LATER_FIELDS = {
+    "label_smoothing": 0.0,
+    "test_flip": False,
+    "test_shift": 0,
+    "model.compute_dtype": "float32",
+    "model.dropout": 0.0,
+    "optimizer.average_decay": 0.0,
+    "optimizer.schedule": "constant",
+    "optimizer.warmup": 0.0,
+    "optimizer.weight_decay": 0.0,
+    "train.augment": "",
+    "train.cutout": 0,
+    "train.flip": False,
+    "train.max_shift": 0,
+    "train.prefetch": 16,
+    "train.stream": "auto",
+    "train.test_every": 0,
+}
 
 
 class WorkdirError(UserError):
