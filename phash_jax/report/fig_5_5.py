@@ -70,7 +70,7 @@ def table(rows: Sequence[Run]) -> str:
 def is_within(run: Run) -> bool | None:
     """Whether the published test accuracy could be one more run of ours.
 
-    None where there is no published number or only one seed.
+    None where there is no published number, only one seed, or no difference between seeds.
     """
     published = PUBLISHED[run.result["published"]]["test_accuracy"].get("clean")
     interval = interval_of_one_more(run.result["test_accuracy"]["clean"])["ci95"]

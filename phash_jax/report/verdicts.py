@@ -220,7 +220,8 @@ def _range(rows: Sequence[Run]) -> str:
     steps = {run.result["num_steps"] for run in rows}
     spread = " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
     ours = f"ours after {spread} steps {percent(min(means))} to {percent(max(means))}"
-    within = [is_within(run) for run in rows]
-    if None in within:
+    # Without rows that are not the study's, and those whose seeds are all alike.
+    within = [known for run in rows if (known := is_within(run)) is not None]
+    if not within:
         return ours
     return f"{ours}; {sum(within)} of {len(within)} published numbers could be a run of ours"
