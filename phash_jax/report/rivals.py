@@ -71,13 +71,17 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
         _plot(by_run, figures / file)
         first = group[0]
         texts.append(
-            "## What the network is fed, by bits\n\n"
+            f"## What the network is fed, by bits{_also(first)}\n\n"
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
             f"seeds {', '.join(map(str, first.result['seeds']))}; {_augmentation(first)}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
             f"{commands(group)}{table(by_run)}\n{_differences(group, by_run)}"
         )
     return texts
+
+
+def _also(run: Run) -> str:
+    return ", trained on distorted images" if run.config["train.augment"] else ""
 
 
 def _augmentation(run: Run) -> str:
