@@ -83,11 +83,17 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     )
     try:
         if processes.is_first():
-            return run_job(config, workdir)
-        with kept_programs():
-            return importlib.import_module(JOBS[config.job]).run(config, workdir)
+            summary = run_job(config, workdir)
+        else:
+            with kept_programs():
+                summary = importlib.import_module(JOBS[config.job]).run(config, workdir)
     except jax.errors.JaxRuntimeError as error:
         raise processes.lost(error) from error
+    except StopRequestedError:
+        processes.leave()
+        raise
+    processes.leave()
+    return summary
 
 
 def main(argv: list[str]) -> None:

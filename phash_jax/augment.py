@@ -1,6 +1,5 @@
 """Mirroring, moving, covering and distorting the images of a training batch."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -95,23 +94,39 @@ def cut_out(
     return jnp.where(covered[..., None], mean.astype(jnp.uint8), image)
 
 
-def make_augment(
-    chosen: Sequence[str], *, flip: bool = False, max_shift: int = 0, cutout: int = 0
-) -> Augment:
+def make_move(*, flip: bool = False, max_shift: int = 0, cutout: int = 0) -> Augment:
     """Returns ``(key, images) -> images`` for one shard's share of a batch.
 
-    Images are mirrored and moved first, see ``random_move``, and covered, see ``cut_out``. Then the
-    share is cut into as many equal parts as there are names, each distorted in its way; each image
-    has its own key and its own severity, 1 to 5 with the same probability. Since batches are drawn
-    at random, which images come into which part is random too.
+    Images are mirrored and moved, see ``random_move``, and covered, see ``cut_out``; each has its
+    own key.
 
     Args:
-        chosen: from ``augment_names``; empty for no distortion.
         flip: see ``random_move``.
         max_shift: see ``random_move``.
         cutout: side of the square in ``cut_out``, pixels; 0 for none.
     """
-    chosen = chosen or [CLEAN]
+
+    def of_image(key, image):
+        move_key, cutout_key = (jax.random.fold_in(key, use) for use in (_MOVE, _CUTOUT))
+        image = random_move(move_key, image, flip=flip, max_shift=max_shift)
+        return cut_out(cutout_key, image, side=cutout) if cutout else image
+
+    def move(key: Key[Array, ""], images: UInt8[Array, "n h w c"]) -> UInt8[Array, "n h w c"]:
+        return jax.vmap(of_image)(_image_keys(key, len(images)), images)
+
+    return move
+
+
+def make_augment(chosen: Sequence[str]) -> Augment:
+    """Returns ``(key, images) -> images`` for one shard's share of a batch.
+
+    The share is cut into as many equal parts as there are names, each distorted in its way; each
+    image has its own key and its own severity, 1 to 5 with the same probability. Since batches are
+    drawn at random, which images come into which part is random too.
+
+    Args:
+        chosen: from ``augment_names``, at least one.
+    """
 
     def of_part(distortion: Distortion):
         def of_image(key, image):
@@ -124,17 +139,7 @@ def make_augment(
         return jax.vmap(of_image)
 
     def augment(key: Key[Array, ""], images: UInt8[Array, "n h w c"]) -> UInt8[Array, "n h w c"]:
-        # Numbers in the whole batch, so that the draws do not depend on the shards either.
-        shards = lax.axis_size(BATCH)
-        numbers = jnp.arange(len(images)) * shards + lax.axis_index(BATCH)
-        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-        if flip or max_shift:
-            move_keys = jax.vmap(lambda key: jax.random.fold_in(key, _MOVE))(keys)
-            move = functools.partial(random_move, flip=flip, max_shift=max_shift)
-            images = jax.vmap(move)(move_keys, images)
-        if cutout:
-            cutout_keys = jax.vmap(lambda key: jax.random.fold_in(key, _CUTOUT))(keys)
-            images = jax.vmap(functools.partial(cut_out, side=cutout))(cutout_keys, images)
+        keys = _image_keys(key, len(images))
         size = len(images) // len(chosen)
         parts = []
         for i, name in enumerate(chosen):
@@ -146,3 +151,10 @@ def make_augment(
         return jnp.concatenate(parts)
 
     return augment
+
+
+def _image_keys(key: Key[Array, ""], count: int) -> Key[Array, " n"]:
+    """A key for each image of a shard's share."""
+    # Numbers in the whole batch, so that the draws do not depend on the shards.
+    numbers = jnp.arange(count) * lax.axis_size(BATCH) + lax.axis_index(BATCH)
+    return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)

@@ -1,7 +1,10 @@
 """The job of training: every run of a config trained, tested and reported, one after another."""
 
 import contextlib
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -14,9 +17,12 @@ from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
+from phash_jax.distillation import keep_teacher, make_teacher
 from phash_jax.errors import UserError
 from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
+from phash_jax.losses import Teacher
+from phash_jax.networks import restore
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.published import is_comparable
 from phash_jax.report import report
@@ -38,6 +44,11 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
 
+    teacher = None
+    if config.train.teacher:
+        folder = Path(config.train.teacher)
+        teacher = _in_all(lambda: _restore_teacher(folder, dataset, workdir), "teacher")
+
     # Of the newest test during the training, by step: the last need not be done twice.
     tested: dict[int, dict[str, np.ndarray]] = {}
 
@@ -57,6 +68,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         num_classes=len(dataset.class_names),
         workdir=workdir,
         make_test=make_test,
+        teacher=teacher,
     )
     logits = tested.get(_step(state)) or evaluate(config, state, dataset, placement)
     if first and "clean" in logits:
@@ -81,16 +93,25 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     )
 
 
-def _load(data: ml_collections.ConfigDict) -> Dataset:
-    """The pictures; an error in one of several processes is one in all, which go on together."""
-    dataset, failed = None, None
+def _restore_teacher(folder: Path, dataset: Dataset, workdir: Path) -> Teacher:
+    networks = restore(
+        folder, class_names=dataset.class_names, image_shape=dataset.train.images.shape[1:]
+    )
+    if processes.is_first():
+        keep_teacher(workdir, networks)
+    return make_teacher(networks)
+
+
+def _in_all(load: Callable[[], Any], what: str) -> Any:
+    """What ``load`` returns; an error in one of several processes is one in all, so none waits."""
+    loaded, failed = None, None
     try:
-        dataset = load_dataset(data)
-    except (OSError, ValueError) as error:
+        loaded = load()
+    except (OSError, ValueError, CheckpointError) as error:
         failed = error
     if processes.any_of(failed is not None):
-        raise failed or ValueError("another process could not load its pictures and says why")
-    return dataset
+        raise failed or ValueError(f"another process could not load its {what} and says why")
+    return loaded
 
 
 def _step(state: TrainState) -> int:
@@ -132,7 +153,7 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 results.clear_failure(run_workdir)
             try:
                 if run.data != loaded:
-                    dataset = _load(run.data)
+                    dataset = _in_all(functools.partial(load_dataset, run.data), "pictures")
                     loaded = run.data
                 result = _run_one(run, dataset, run_workdir)
             except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:

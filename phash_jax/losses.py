@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import jax
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 from phash_jax.choices import choose
 
+# From uint8 images to the probabilities that a trained network gives its outputs.
+Teacher = Callable[[UInt8[Array, "n h w c"]], Float[Array, "n k"]]
 Loss = Callable[[Float[Array, "n k"], Int[Array, " n"]], Float[Array, " n"]]
 
 
@@ -50,3 +52,29 @@ def make_loss(name: str, *, label_smoothing: float) -> Loss:
     if not 0 < label_smoothing < 1:
         raise ValueError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
     return smoothed_cross_entropy(label_smoothing)
+
+
+def with_teacher(
+    loss: Float[Array, " n"],
+    logits: Float[Array, "n k"],
+    taught: Float[Array, "n k"],
+    *,
+    share: float,
+) -> Float[Array, " n"]:
+    """The loss of each image, mixed with the cross-entropy against a teacher's probabilities.
+
+    Args:
+        loss: against the labels, nats.
+        logits: what the network says.
+        taught: what the teacher says, probabilities.
+        share: of the teacher in the sum, 0 to 1.
+
+    Raises:
+        ValueError: the teacher has another number of outputs.
+    """
+    if taught.shape != logits.shape:
+        raise ValueError(
+            f"train.teacher has {taught.shape[-1]} outputs, the network to be taught "
+            f"{logits.shape[-1]}: choose model.num_outputs as the teacher was trained with"
+        )
+    return (1 - share) * loss + share * optax.softmax_cross_entropy(logits, taught)

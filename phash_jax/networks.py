@@ -53,16 +53,22 @@ class Networks:
     test_shift: int
 
     def logits(
-        self, variables: PyTree[Array], images: UInt8[Array, "n h w c"]
+        self, variables: PyTree[Array], images: UInt8[Array, "n h w c"], *, views: bool = True
     ) -> Float[Array, "n outputs"]:
-        """Logits of one seed's network, whose variables are given, for uint8 images."""
+        """Logits of one seed's network, whose variables are given, for uint8 images.
+
+        Args:
+            variables: as the attribute, without the axis of the seeds.
+            images: 0 to 255.
+            views: as tested, the mean over all views; else of the images as they are.
+        """
         return predict(
             self.model,
             PREPROCESS[self.preprocess],
             variables,
             images,
-            test_flip=self.test_flip,
-            test_shift=self.test_shift,
+            test_flip=views and self.test_flip,
+            test_shift=self.test_shift if views else 0,
         )
 
 

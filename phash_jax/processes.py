@@ -63,6 +63,21 @@ def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: 
     any_of(False)
 
 
+def leave() -> None:
+    """Ends the membership in the job, in all processes together.
+
+    Without it the first process could end, and with it the service that the others hear from,
+    before they have heard that the last wait is over.
+
+    Raises:
+        ProcessesError: another one has ended.
+    """
+    try:
+        jax.distributed.shutdown()
+    except RuntimeError as error:
+        raise lost(error) from error
+
+
 def lost(error: Exception) -> ProcessesError:
     """What to raise when a collective fails: in all likelihood another process has ended."""
     reason = str(error).partition("\n")[0]

@@ -97,6 +97,8 @@ def _check(config: ml_collections.ConfigDict) -> None:
     parts = max(1, len(augment_names(config.train.augment)))
     # Over more devices it is checked again, when they are known.
     check_shares(config.train.batch_size, parts=parts, shards=1)
+    if config.train.teacher and config.loss != "softmax_cross_entropy":
+        raise ValueError(f"train.teacher is for loss=softmax_cross_entropy only, not {config.loss}")
     # Each raises if a number of its section is out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)

@@ -1,7 +1,7 @@
 """Training: many seeds of one configuration, images resident on the devices.
 
-Read from the top: the state of one seed, one step of it, the steps between two logs, and ``train``,
-which reads the config and runs them, logging, checkpointing and resuming.
+Read from the top: the state of one seed, one step of it, the steps between two logs; what makes
+them of a config; and ``train``, which runs them, logging, checkpointing and resuming.
 """
 
 import functools
@@ -22,13 +22,13 @@ from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint, processes
-from phash_jax.augment import Augment, augment_names, check_smaller, make_augment
+from phash_jax.augment import Augment, augment_names, check_smaller, make_augment, make_move
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
 from phash_jax.choices import at_least, choose
 from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
 from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
-from phash_jax.losses import Loss, make_loss
+from phash_jax.losses import Loss, Teacher, make_loss, with_teacher
 from phash_jax.metrics import MetricsLog
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import make_optimizer
@@ -109,8 +109,11 @@ def make_train_step(
     preprocess: Preprocess,
     *,
     batch_size: int,
+    move: Augment | None = None,
     augment: Augment | None = None,
     augment_parts: int = 1,
+    teacher: Teacher | None = None,
+    teacher_share: float = 0.0,
     streamed: bool = False,
 ) -> Callable:
     """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
@@ -119,8 +122,9 @@ def make_train_step(
     split: every shard draws the same ``batch_size`` indices (with replacement) and takes its share;
     or, ``streamed``, they are that share. Gradients are averaged over the shards. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
-    ``augment`` changes a shard's share of the batch before preprocessing, in ``augment_parts``
-    ways. Dropout alone depends on how many shards there are.
+    A shard's share of the batch is changed before preprocessing, by ``move`` and then by
+    ``augment``, in ``augment_parts`` ways. A ``teacher`` sees what ``move`` has made, and its
+    answers take that share of the loss. Dropout alone depends on how many shards there are.
     """
 
     def train_step(
@@ -132,8 +136,12 @@ def make_train_step(
             )
             indices = take_share(indices, parts=augment_parts)
             images, labels = images[indices], labels[indices]
+        augment_key = step_key(state.seed, AUGMENT, state.step)
+        if move is not None:
+            images = move(augment_key, images)
+        taught = None if teacher is None else teacher(images)
         if augment is not None:
-            images = augment(step_key(state.seed, AUGMENT, state.step), images)
+            images = augment(augment_key, images)
         inputs = jax.vmap(preprocess)(images)
         dropout_key = jax.random.fold_in(
             step_key(state.seed, DROPOUT, state.step), lax.axis_index(BATCH)
@@ -148,7 +156,10 @@ def make_train_step(
                 rngs={"dropout": dropout_key},
             )
             accuracy = jnp.mean(jnp.argmax(logits, -1) == labels)
-            return loss_fn(logits, labels).mean(), (accuracy, updated.get("batch_stats", {}))
+            loss = loss_fn(logits, labels)
+            if taught is not None:
+                loss = with_teacher(loss, logits, taught, share=teacher_share)
+            return loss.mean(), (accuracy, updated.get("batch_stats", {}))
 
         (loss, (accuracy, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(
             state.params
@@ -239,6 +250,8 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         at_least(1, cfg[field], f"train.{field}")
     for field in ("max_shift", "cutout", "seed", "cpu_devices"):
         at_least(0, cfg[field], f"train.{field}")
+    if not 0 <= cfg.teacher_share <= 1:
+        raise ValueError(f"train.teacher_share must be from 0 to 1, got {cfg.teacher_share}")
     if cfg.seed + cfg.num_seeds > 2**31:
         raise ValueError(f"train.seed must leave every seed below 2**31, got {cfg.seed}")
     if cfg.checkpoint_every % cfg.log_every:
@@ -253,6 +266,52 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         )
 
 
+def make_programs(
+    config: ml_collections.ConfigDict,
+    split: Split,
+    placement: Placement,
+    *,
+    num_classes: int,
+    teacher: Teacher | None = None,
+) -> tuple[Callable, Callable, bool]:
+    """What ``train`` runs: ``(init, interval, streamed)``.
+
+    Returns:
+        The functions of ``make_init`` and ``make_train_interval``, and whether the interval wants
+        the images of each step or all of them.
+
+    Raises:
+        ValueError: a field of the config is unknown or out of range.
+    """
+    cfg = config.train
+    model = make_model(config.model, num_classes=num_classes, cpu_convolution=placement.on_cpu)
+    optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
+    preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
+    image_shape = split.images.shape[1:]
+    for field in ("max_shift", "cutout"):
+        check_smaller(cfg[field], image_shape, f"train.{field}")
+    distortions = augment_names(cfg.augment)
+    parts = max(1, len(distortions))
+    check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
+    moves = {field: cfg[field] for field in ("flip", "max_shift", "cutout")}
+    streamed = is_streamed(cfg.stream, split, placement)
+    train_step = make_train_step(
+        model,
+        optimizer,
+        make_loss(config.loss, label_smoothing=config.label_smoothing),
+        preprocess,
+        batch_size=cfg.batch_size,
+        move=make_move(**moves) if any(moves.values()) else None,
+        augment=make_augment(distortions) if distortions else None,
+        augment_parts=parts,
+        teacher=teacher,
+        teacher_share=cfg.teacher_share,
+        streamed=streamed,
+    )
+    init = make_init(model, optimizer, preprocess, image_shape=image_shape)
+    return init, make_train_interval(train_step, placement, streamed=streamed), streamed
+
+
 def train(
     config: ml_collections.ConfigDict,
     split: Split,
@@ -261,6 +320,7 @@ def train(
     workdir: Path,
     devices: Sequence[jax.Device] | None = None,
     make_test: Callable[[Placement], Test] | None = None,
+    teacher: Teacher | None = None,
 ) -> tuple[TrainState, Placement, list[dict[str, Any]]]:
     """Trains ``config.train.num_seeds`` networks; resumes from the newest good checkpoint.
 
@@ -272,6 +332,7 @@ def train(
         devices: devices to train on, by default all.
         make_test: from the layout to what ``train.test_every`` asks for: a function from a state
             to accuracies by test set, one per seed, which join the records.
+        teacher: of ``config.train.teacher``, from ``distillation.make_teacher``.
 
     Returns:
         The final state stacked over seeds, its placement, and all records of metrics.jsonl.
@@ -285,39 +346,16 @@ def train(
     cfg = config.train
     check_numbers(cfg)
     seeds = list(range(cfg.seed, cfg.seed + cfg.num_seeds))
-    distortions = augment_names(cfg.augment)
-    parts = max(1, len(distortions))
     placement = place(
         num_seeds=cfg.num_seeds,
         batch_size=cfg.batch_size,
-        parts=parts,
+        parts=max(1, len(augment_names(cfg.augment))),
         loop=cfg.loop,
         devices=devices,
     )
-    model = make_model(config.model, num_classes=num_classes, cpu_convolution=placement.on_cpu)
-    optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
-    preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
-    augmented = bool(distortions or cfg.flip or cfg.max_shift or cfg.cutout)
-    streamed = is_streamed(cfg.stream, split, placement)
-    for field in ("max_shift", "cutout"):
-        check_smaller(cfg[field], split.images.shape[1:], f"train.{field}")
-    check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
-    train_step = make_train_step(
-        model,
-        optimizer,
-        make_loss(config.loss, label_smoothing=config.label_smoothing),
-        preprocess,
-        batch_size=cfg.batch_size,
-        augment=(
-            make_augment(distortions, flip=cfg.flip, max_shift=cfg.max_shift, cutout=cfg.cutout)
-            if augmented
-            else None
-        ),
-        augment_parts=parts,
-        streamed=streamed,
+    init, interval, streamed = make_programs(
+        config, split, placement, num_classes=num_classes, teacher=teacher
     )
-    interval = make_train_interval(train_step, placement, streamed=streamed)
-    init = make_init(model, optimizer, preprocess, image_shape=split.images.shape[1:])
     state = to_host(init(jnp.array(seeds, jnp.int32)))
     test = make_test(placement) if make_test is not None and cfg.test_every else None
     restored = checkpoint.restore_newest(workdir / "checkpoints", state)
@@ -376,31 +414,41 @@ def train(
             seconds += time.monotonic() - start
             # A copy: the next steps reuse the buffers of ``groups``.
             state = jax.tree.map(jnp.copy, join_groups(groups, placement))
-            record = {
-                "step": step,
-                "seconds": round(seconds, 3),
-                "loss": metrics["loss"].mean(1).tolist(),
-                "accuracy": metrics["accuracy"].mean(1).tolist(),
-                "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
-                "grad_norm": metrics["grad_norm"].mean(1).tolist(),
-            }
-            line = (
-                f"{config.name}: step {step}, training accuracy "
-                f"{100 * np.mean(record['accuracy']):.1f} %, loss {np.mean(record['loss']):.4f}"
-            )
+            record = _record(metrics, step=step, seconds=seconds)
             if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
                 record["test_accuracy"] = test(state)
-                for name, values in record["test_accuracy"].items():
-                    line += f", {name} {100 * np.mean(values):.1f} %"
             log.write(record, seeds)
             if first:
-                bar.write(line)
+                bar.write(f"{config.name}: {_as_line(record)}")
             if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
                 checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
                 saved = step
                 log.histograms(_named_parameters(to_host(state)), step)
         records = log.records
     return join_groups(groups, placement), placement, records
+
+
+def _record(metrics: dict[str, np.ndarray], *, step: int, seconds: float) -> dict[str, Any]:
+    """A record of metrics.jsonl, from the metrics ``[seeds, num_steps]`` of the steps before."""
+    return {
+        "step": step,
+        "seconds": round(seconds, 3),
+        "loss": metrics["loss"].mean(1).tolist(),
+        "accuracy": metrics["accuracy"].mean(1).tolist(),
+        "batch_accuracy": metrics["accuracy"][:, -1].tolist(),
+        "grad_norm": metrics["grad_norm"].mean(1).tolist(),
+    }
+
+
+def _as_line(record: dict[str, Any]) -> str:
+    tested = (
+        f", {name} {100 * np.mean(values):.1f} %"
+        for name, values in record.get("test_accuracy", {}).items()
+    )
+    return (
+        f"step {record['step']}, training accuracy {100 * np.mean(record['accuracy']):.1f} %, "
+        f"loss {np.mean(record['loss']):.4f}" + "".join(tested)
+    )
 
 
 def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:

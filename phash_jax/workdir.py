@@ -44,6 +44,8 @@ _LATER_FIELDS = {
     "train.max_shift": 0,
     "train.prefetch": 16,
     "train.stream": "auto",
+    "train.teacher": "",
+    "train.teacher_share": 0.9,
     "train.test_every": 0,
 }
 

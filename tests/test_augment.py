@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax import augment
-from phash_jax.augment import augment_names, cut_out, make_augment, random_move
+from phash_jax.augment import augment_names, cut_out, make_augment, make_move, random_move
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH, place
@@ -61,7 +61,7 @@ def test_moves_tell_nothing_of_what_a_distortion_draws(monkeypatch):
     shaded = np.zeros((400, 2, 2, 3), np.uint8)
     shaded[:, :, 1] = 100
     of = jax.shard_map(
-        make_augment(["drawn"], flip=True),
+        lambda key, images: make_augment(["drawn"])(key, make_move(flip=True)(key, images)),
         mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
         in_specs=PartitionSpec(),
         out_specs=PartitionSpec(),
@@ -121,7 +121,7 @@ def test_a_square_anywhere_is_covered_with_the_mean_colour():
 def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
     images = jnp.asarray(dataset.train.images[:8])
     of = jax.shard_map(
-        make_augment([], cutout=6),
+        make_move(cutout=6),
         mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
         in_specs=PartitionSpec(),
         out_specs=PartitionSpec(),
