@@ -94,9 +94,12 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
 
 
 def _restore_teacher(folder: Path, dataset: Dataset, workdir: Path) -> Teacher:
-    networks = restore(
-        folder, class_names=dataset.class_names, image_shape=dataset.train.images.shape[1:]
-    )
+    try:
+        networks = restore(
+            folder, class_names=dataset.class_names, image_shape=dataset.train.images.shape[1:]
+        )
+    except ValueError as error:
+        raise ValueError(f"train.teacher: {error}") from error
     if processes.is_first():
         keep_teacher(workdir, networks)
     return make_teacher(networks)

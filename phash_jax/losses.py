@@ -57,7 +57,7 @@ def make_loss(name: str, *, label_smoothing: float) -> Loss:
 def with_teacher(
     loss: Float[Array, " n"],
     logits: Float[Array, "n k"],
-    taught: Float[Array, "n k"],
+    taught: Float[Array, "n outputs"],
     *,
     share: float,
 ) -> Float[Array, " n"]:

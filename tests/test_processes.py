@@ -104,6 +104,34 @@ def test_a_process_that_has_joined_is_stopped_by_sigterm_at_any_time():
     assert done.stderr.strip().endswith("StopRequestedError: SIGTERM")
 
 
+LEAVING = """
+import os, sys, time
+from phash_jax import processes
+number = int(sys.argv[2])
+processes.join(coordinator=sys.argv[1], num_processes=2, process_id=number, cpu_devices=1)
+time.sleep(3 * number)
+processes.leave()
+# As a process ends that runs no exit hooks, where JAX would wait for the others.
+os._exit(0)
+"""
+
+
+def test_the_first_process_ends_after_the_others():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", LEAVING, address, str(number)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+
+
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
 def test_training_in_two_processes(tmp_path, npz):
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
