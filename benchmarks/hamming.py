@@ -34,10 +34,11 @@ from phash_jax import processor
 
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
-# Words whose bits are counted for the floor: enough for an accelerator, in a CPU's cache.
-FLOOR_WORDS = {"cpu": 2**14}
-MANY_FLOOR_WORDS = 2**22
-FLOOR_REPEATS = 50
+# Words whose bits are counted for the floor.
+# A call must take milliseconds: starting one on two cores takes a tenth of one.
+FLOOR_WORDS = {"cpu": 2**20}
+MANY_FLOOR_WORDS = 2**24
+FLOOR_REPEATS = 20
 
 
 def make_codes(number: int, words: int, radius: int) -> np.ndarray:

@@ -95,12 +95,7 @@ def test_a_teacher_without_a_share_changes_nothing(networks, dataset, tmp_path):
     ignored, _ = trained(
         tmp_path / "ignored", dataset, make_teacher(networks), **{"train.teacher_share": 0.0}
     )
-    heard, _ = trained(tmp_path / "heard", dataset, make_teacher(networks))
     jax.tree.map(np.testing.assert_array_equal, alone, ignored)
-    assert any(
-        not np.array_equal(a, b)
-        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(heard), strict=True)
-    )
 
 
 def test_the_teacher_sees_images_moved_but_not_distorted(dataset, tmp_path, monkeypatch):
