@@ -15,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from phash_jax import processor
 from phash_jax.data import synthetic
 from phash_jax.placement import num_cpu_cores
 
@@ -149,7 +151,12 @@ def main() -> None:
         }
         table(title, kept[title])
     if arguments.output:
-        arguments.output.write_text(json.dumps(kept, indent=2) + "\n")
+        made = {
+            "command": f"python benchmarks/scaling.py --pictures {arguments.pictures}",
+            "hardware": f"{num_cpu_cores()} cores of {processor.name()}",
+            "versions": {name: version(name) for name in ("jax", "numpy")},
+        }
+        arguments.output.write_text(json.dumps(made | kept, indent=2) + "\n")
 
 
 if __name__ == "__main__":
