@@ -103,6 +103,13 @@ def test_every_number_out_of_range_is_named(field, value, message):
         named(config)
 
 
+def test_a_teacher_gives_probabilities_so_only_softmax_can_be_taught():
+    config = load_config("distilled_phash")
+    config.loss = "hinge"
+    with pytest.raises(ValueError, match="train.teacher is for loss=softmax_cross_entropy only"):
+        named(config)
+
+
 def test_numbers_out_of_range_are_found_before_any_work():
     config = load_config("compare")
     config.runs.phash = {"preprocess": "average_hash", "train": {"batch_size": 0}}
