@@ -106,7 +106,7 @@ def test_every_number_out_of_range_is_named(field, value, message):
 def test_a_teacher_gives_probabilities_so_only_softmax_can_be_taught():
     config = load_config("distilled_phash")
     config.loss = "hinge"
-    with pytest.raises(ValueError, match="train.teacher is for loss=softmax_cross_entropy only"):
+    with pytest.raises(ValueError, match=r"train.teacher is for loss=softmax_cross_entropy only"):
         named(config)
 
 
