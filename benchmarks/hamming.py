@@ -34,8 +34,8 @@ from phash_jax import processor
 
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
-# Words whose bits are counted for the floor.
-# A call must take milliseconds: starting one on two cores takes a tenth of one.
+# Words whose bits are counted for the floor, so many that a call takes milliseconds: starting one
+# takes up to a tenth of one.
 FLOOR_WORDS = {"cpu": 2**20}
 MANY_FLOOR_WORDS = 2**24
 FLOOR_REPEATS = 20
