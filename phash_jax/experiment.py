@@ -46,8 +46,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
 
     teacher = None
     if config.train.teacher:
-        folder = Path(config.train.teacher)
-        teacher = _in_all(lambda: _restore_teacher(folder, dataset, workdir), "teacher")
+        teacher = _in_all(lambda: _restore_teacher(config, dataset, workdir), "teacher")
 
     # Of the newest test during the training, by step: the last need not be done twice.
     tested: dict[int, dict[str, np.ndarray]] = {}
@@ -93,13 +92,21 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     )
 
 
-def _restore_teacher(folder: Path, dataset: Dataset, workdir: Path) -> Teacher:
+def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> Teacher:
     try:
         networks = restore(
-            folder, class_names=dataset.class_names, image_shape=dataset.train.images.shape[1:]
+            Path(config.train.teacher),
+            class_names=dataset.class_names,
+            image_shape=dataset.train.images.shape[1:],
         )
     except ValueError as error:
         raise ValueError(f"train.teacher: {error}") from error
+    taught = config.model.num_outputs or len(dataset.class_names)
+    if networks.model.num_outputs != taught:
+        raise ValueError(
+            f"train.teacher has {networks.model.num_outputs} outputs, the network to be taught "
+            f"{taught}: choose model.num_outputs as the teacher was trained with"
+        )
     if processes.is_first():
         keep_teacher(workdir, networks)
     return make_teacher(networks)

@@ -57,7 +57,7 @@ def make_loss(name: str, *, label_smoothing: float) -> Loss:
 def with_teacher(
     loss: Float[Array, " n"],
     logits: Float[Array, "n k"],
-    taught: Float[Array, "n outputs"],
+    taught: Float[Array, "n k"],
     *,
     share: float,
 ) -> Float[Array, " n"]:
@@ -68,13 +68,5 @@ def with_teacher(
         logits: what the network says.
         taught: what the teacher says, probabilities.
         share: of the teacher in the sum, 0 to 1.
-
-    Raises:
-        ValueError: the teacher has another number of outputs.
     """
-    if taught.shape != logits.shape:
-        raise ValueError(
-            f"train.teacher has {taught.shape[-1]} outputs, the network to be taught "
-            f"{logits.shape[-1]}: choose model.num_outputs as the teacher was trained with"
-        )
     return (1 - share) * loss + share * optax.softmax_cross_entropy(logits, taught)

@@ -25,7 +25,7 @@ FREE_FIELDS = (
 
 # What a run that failed before any work leaves, and the next one makes anew.
 _BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html", "report.md"}
-_DRAWN_FIRST = "examples.png"
+_OF_THE_CONFIG = {"examples.png", "teacher.json"}
 
 # Fields that were added later, and what runs from before them were made with.
 _LATER_FIELDS = {
@@ -131,7 +131,7 @@ def stored_config(workdir: Path) -> dict[str, Any]:
 def _is_unused(workdir: Path) -> bool:
     """Whether there is nothing but what is written before any work begins."""
     return all(
-        path.name in _BEFORE_WORK | {_DRAWN_FIRST} or path.parent.name == "figures" or path.is_dir()
+        path.name in _BEFORE_WORK | _OF_THE_CONFIG or path.parent.name == "figures" or path.is_dir()
         for path in workdir.rglob("*")
     )
 
@@ -166,8 +166,9 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
     ]
     if differing and _is_unused(workdir):
-        # Of other pictures, perhaps.
-        (workdir / _DRAWN_FIRST).unlink(missing_ok=True)
+        # Of other pictures or another teacher, perhaps.
+        for name in _OF_THE_CONFIG:
+            (workdir / name).unlink(missing_ok=True)
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(

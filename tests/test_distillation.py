@@ -62,8 +62,6 @@ def test_the_loss_is_shared_between_labels_and_teacher():
             (1 - share) * labels + share * from_teacher,
             rtol=1e-6,
         )
-    with pytest.raises(ValueError, match=r"train.teacher has 3 outputs, .* taught 2: choose model"):
-        with_teacher(labels, logits, jnp.ones((2, 3)) / 3, share=0.5)
 
 
 def test_the_first_network_teaches_as_it_is_and_not_as_it_is_tested(networks, dataset):
@@ -146,10 +144,23 @@ def test_a_run_keeps_the_teacher_it_was_begun_with(teacher_workdir, dataset, tmp
 
 
 def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
-    for folder, message in (
-        (tmp_path, r"train.teacher: .*config.json is not the config of a training run"),
-        (teacher_workdir.parent / "nowhere", "train.teacher: .*No such file"),
+    for fields, message in (
+        ({"train.teacher": str(tmp_path)}, "train.teacher: .*not the config of a training run"),
+        ({"train.teacher": str(tmp_path / "nowhere")}, "train.teacher: .*No such file"),
+        (
+            {"train.teacher": str(teacher_workdir), "model.num_outputs": 10},
+            "train.teacher has 2 outputs, .* taught 10: choose model.num_outputs",
+        ),
     ):
-        config = small_config(**{"train.teacher": str(folder)})
+        config, workdir = small_config(**fields), tmp_path / "run"
+        # What was refused leaves the workdir free for the next.
+        claim(workdir, config)
         with pytest.raises(ValueError, match=message):
-            experiment._run_one(config, dataset, tmp_path)
+            experiment._run_one(config, dataset, workdir)
+
+
+def test_a_workdir_in_which_nothing_was_learned_forgets_its_teacher(networks, tmp_path):
+    claim(tmp_path, small_config())
+    keep_teacher(tmp_path, networks)
+    claim(tmp_path, small_config(**{"train.teacher_share": 0.5}))
+    assert not (tmp_path / "teacher.json").exists()
