@@ -126,10 +126,11 @@ def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
 
 def folders_of_job(workdirs: Sequence[Path], job: str) -> list[Path]:
     """Those of the workdirs that a job other than training has made."""
-    return [workdir for workdir in map(Path, workdirs) if _read_config(workdir).get("job") == job]
+    return [workdir for workdir in map(Path, workdirs) if read_config(workdir).get("job") == job]
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The fields of a workdir's ``config.json``, none where it cannot be read."""
     try:
         return stored_config(folder)
     except (OSError, ValueError):
@@ -138,7 +139,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
     """Name and folder of each run below a workdir, which may itself be the run."""
-    config = _read_config(workdir)
+    config = read_config(workdir)
     if config.get("job", "train") != "train":
         return []
     if isinstance(config.get("runs"), dict) and config["runs"]:
@@ -155,7 +156,7 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
 
 
 def _read_run(name: str, folder: Path) -> Run:
-    config, records, starts = flatten(_read_config(folder)), [], []
+    config, records, starts = flatten(read_config(folder)), [], []
     try:
         if (folder / "config.json").exists():
             stored_config(folder)

@@ -16,8 +16,9 @@ from phash_jax.report.formats import (
 
 def _steps(field: str) -> Callable[[dict[str, Any]], str]:
     def cell(run: dict[str, Any]) -> str:
-        never = f"not in {run['num_steps']}"
-        return ", ".join(never if step is None else str(step) for step in run[field])
+        if not any(run[field]):
+            return "never"
+        return ", ".join("never" if step is None else str(step) for step in run[field])
 
     return cell
 
@@ -101,22 +102,22 @@ def _rows(runs: Sequence[Run]) -> list[tuple[str, Callable, Callable]]:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """A Markdown table with Fig 6.1's rows, a column per run and one for its published numbers.
+    """A Markdown table with Fig 6.1's rows, a column per run and for its published numbers one.
 
     Means over seeds, with Student's 95 % interval in brackets from two seeds on.
     """
-    columns: list[tuple[str, Callable[[tuple], str]]] = []
+    columns: dict[str, Callable[[tuple], str]] = {}
     for run in runs:
         if run.result is None:
             continue
         study = PUBLISHED[run.result["published"]]
-        columns.append((run.label, lambda row, run=run: row[1](run.result)))
+        columns[run.label] = lambda row, run=run: row[1](run.result)
         if study["test_accuracy"]:
-            columns.append(
-                (f"{run.result['published']}, published", lambda row, s=study: row[2](s))
-            )
+            # Beside the first of the runs that have the same published numbers.
+            title = f"{run.result['published']}, published"
+            columns.setdefault(title, lambda row, study=study: row[2](study))
     if not columns:
         return "no finished run\n"
-    cells = [["", *(title for title, _ in columns)]]
-    cells += [[row[0], *(cell(row) for _, cell in columns)] for row in _rows(runs)]
+    cells = [["", *columns]]
+    cells += [[row[0], *(cell(row) for cell in columns.values())] for row in _rows(runs)]
     return tables.markdown(cells)

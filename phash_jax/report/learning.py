@@ -68,8 +68,8 @@ def section(runs: Sequence[Run], figures: Path) -> str:
         "lowest to highest seed](figures/learning.png)\n\n"
         f"{table(tested, marks)}\n"
         "Images seen, those of augmentation counted each time, at the first test that reaches the "
-        f"mark; one number per seed.{studys} A learning rate that falls to 0 is made for the whole "
-        "run: a shorter one may reach a mark sooner.\n"
+        f"mark; one number per seed where they differ.{studys} A learning rate that falls to 0 is "
+        "made for the whole run: a shorter one may reach a mark sooner.\n"
     )
 
 
@@ -87,13 +87,22 @@ def table(
                 run.label,
                 f"{seen[-1]:,}",
                 f"{seen[0]:,}",
-                *(
-                    ", ".join("never" if n is None else f"{n:,}" for n in images_to(tests, mark))
-                    for mark in marks
-                ),
+                *(_reached(images_to(tests, mark), first=seen[0]) for mark in marks),
             )
         )
     return tables.markdown(cells)
+
+
+def _reached(images: Sequence[int | None], *, first: int) -> str:
+    """One number per seed, or one for all where they agree; of the first test an upper bound."""
+
+    def text(number: int | None) -> str:
+        if number is None:
+            return "never"
+        return f"at most {number:,}" if number == first else f"{number:,}"
+
+    agree = len(set(images)) == 1
+    return text(images[0]) if agree else ", ".join(map(text, images))
 
 
 def _plot(
@@ -113,8 +122,19 @@ def _plot(
         )
     for mark in marks:
         panel.axhline(100 * mark, color="0.5", lw=0.8, ls="--")
+        of_whom = ", the study's" if mark != _ROUND_MARK else ""
+        panel.annotate(
+            f"{100 * mark:.1f} %{of_whom}",
+            (1, 100 * mark),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="0.4",
+        )
     panel.set(xlabel="images seen, thousands", ylabel="test accuracy, %")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(**GRID)
-    panel.legend(frameon=False)
+    panel.legend(frameon=False, loc="lower right")
     save(figure, path)

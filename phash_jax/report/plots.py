@@ -12,6 +12,8 @@ from phash_jax.report.fig_5_5 import ORIGINAL
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _TEST_SET_COLOURS = {"clean": COLOURS[0], "contrast_200": COLOURS[1]}
+# Where there are more runs than colours.
+_LINE_STYLES = ("-", "--", ":", "-.")
 GRID = {"alpha": 0.3, "lw": 0.6}
 # Inches of a square of confusions, and how many classes are still readable in it.
 _LARGEST_CONFUSION = 9.3
@@ -34,30 +36,35 @@ def save(figure, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_curve(panel, run: Run, field: str, colour: str, label: str, scale: float) -> None:
+def _draw_curve(
+    panel, run: Run, field: str, colour: str, label: str, scale: float, style: str = "-"
+) -> None:
     steps = [record["step"] for record in run.records]
     values = scale * np.array([record[field] for record in run.records])
-    panel.plot(steps, values.mean(1), color=colour, label=label, lw=1.6)
+    panel.plot(steps, values.mean(1), color=colour, label=label, lw=1.6, ls=style)
     panel.fill_between(steps, values.min(1), values.max(1), color=colour, alpha=0.2, lw=0)
 
 
 def plot_curves(runs: Sequence[Run], path: Path) -> None:
     """Training accuracy and loss by step: mean over seeds, band from lowest to highest seed."""
-    figure = new_figure(10, 4)
-    panels = figure.subplots(1, 2)
     shown = [run for run in runs if run.records]
+    figure = new_figure(10, 4 + 0.25 * (len(shown) // 4))
+    panels = figure.subplots(1, 2)
     for panel, field, title, scale in (
         (panels[0], "accuracy", "training accuracy, %", 100),
         (panels[1], "loss", "training loss", 1),
     ):
         for i, run in enumerate(shown):
-            _draw_curve(panel, run, field, COLOURS[i % len(COLOURS)], run.label, scale)
+            again, colour = divmod(i, len(COLOURS))
+            style = _LINE_STYLES[again % len(_LINE_STYLES)]
+            _draw_curve(panel, run, field, COLOURS[colour], run.label, scale, style)
         panel.set(title=title, xlabel="step")
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)
     panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
     if shown:
-        panels[0].legend(frameon=False)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=4)
     save(figure, path)
 
 
@@ -83,9 +90,30 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
 
 
 def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
-    """Test accuracy of each run: seeds, mean and 95 % interval, and the published number."""
-    figure = new_figure(10, 1.3 + 0.42 * len(runs))
-    panel = figure.subplots()
+    """Test accuracy of each run: seeds, mean and 95 % interval, and the published number.
+
+    Runs with other numbers of classes have a panel of their own: guessing is another number there.
+    """
+    by_classes: dict[int, list[Run]] = {}
+    for run in runs:
+        by_classes.setdefault(len(run.result.get("class_names", ())), []).append(run)
+    heights = [len(group) + 0.6 for group in by_classes.values()]
+    figure = new_figure(10, 0.7 + 0.42 * sum(heights) + 0.35 * len(heights))
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, (num_classes, group) in zip(panels, by_classes.items(), strict=True):
+        _draw_accuracies(panel, group)
+        if num_classes:
+            panel.axvline(100 / num_classes, color="0.5", lw=0.8, ls="--", zorder=0)
+    panels[-1].set_xlabel("test accuracy, %")
+    for test_set, colour in _TEST_SET_COLOURS.items():
+        panels[0].plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
+    panels[0].plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
+    panels[0].plot([], [], "--", color="0.5", lw=0.8, label="guessing")
+    panels[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    save(figure, path)
+
+
+def _draw_accuracies(panel, runs: Sequence[Run]) -> None:
     offsets = {"clean": -0.14, "contrast_200": 0.14}
     for place, run in enumerate(runs):
         study = PUBLISHED[run.result["published"]]["test_accuracy"]
@@ -107,18 +135,8 @@ def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
         range(len(runs)), [FIG_5_5_NAMES[run.row] if run.row else run.label for run in runs]
     )
     panel.set_ylim(len(runs) - 0.5, -0.5)
-    panel.set_xlabel("test accuracy, %")
-    chance = {100 / len(run.result.get("class_names") or [0, 0]) for run in runs}
-    for level in chance:
-        panel.axvline(level, color="0.5", lw=0.8, ls="--", zorder=0)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="x", **GRID)
-    for test_set, colour in _TEST_SET_COLOURS.items():
-        panel.plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
-    panel.plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
-    panel.plot([], [], "--", color="0.5", lw=0.8, label="guessing")
-    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    save(figure, path)
 
 
 def plot_confusion(runs: Sequence[Run], path: Path) -> None:

@@ -265,7 +265,11 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
     for run in shown:
         for file, caption in (
             ("examples.png", "what the network is trained on and tested on"),
-            ("mistakes.png", "test pictures it is most sure of and wrong about (mean over seeds)"),
+            (
+                "mistakes.png",
+                "test pictures it is most sure of and wrong about; above each its class, and what "
+                "it is taken for with what probability (mean over seeds)",
+            ),
         ):
             if (run.folder / file).exists():
                 copy = f"{names[run.folder].replace('/', '_')}_{file}"

@@ -13,7 +13,7 @@ from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, GRID, new_figure, save
-from phash_jax.report.robustness import averaged_over, finished_results, per_seed
+from phash_jax.report.robustness import averaged_over, finished_networks, per_seed
 
 BASE = "average_hash"
 _FEWEST = 3
@@ -41,7 +41,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 
 def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
-    for result in finished_results(workdirs, "robustness"):
+    for result in finished_networks(workdirs).values():
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():
             # Folders are moved together, results and networks; what is in them does not change.
@@ -153,11 +153,11 @@ def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
     """Accuracy by bits per pixel, a panel for each test set, a dot for each way."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
     figure = new_figure(3.6 * len(tested), 4.2)
-    for panel, test_set in zip(
-        figure.subplots(1, len(tested), squeeze=False, sharey=True).flat, tested, strict=True
-    ):
-        shown = [name for name in by_run if test_set in by_run[name]]
-        for place, name in enumerate(shown):
+    panels = figure.subplots(1, len(tested), squeeze=False, sharey=True)[0]
+    for panel, test_set in zip(panels, tested, strict=True):
+        for place, name in enumerate(by_run):
+            if test_set not in by_run[name]:
+                continue
             statistic = mean_and_interval(by_run[name][test_set])
             mean, low_high = 100 * statistic["mean"], statistic["ci95"]
             error = [[mean - 100 * low_high[0]], [100 * low_high[1] - mean]] if low_high else None
@@ -170,10 +170,11 @@ def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
                 "|",
                 color="0.4",
             )
-        labels = [f"{name.replace('_', ' ')}  ({BITS_PER_PIXEL[name]:g})" for name in shown]
-        panel.set_yticks(range(len(shown)), labels, fontsize=8)
         panel.set_title(test_set.replace("_", " ").replace(", ", ",\n"), fontsize=9)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)
+    labels = [f"{name.replace('_', ' ')}  ({BITS_PER_PIXEL[name]:g})" for name in by_run]
+    # The panels share one axis, where a way that one of them does not show has its place too.
+    panels[0].set_yticks(range(len(by_run)), labels, fontsize=8)
     figure.supxlabel("test accuracy, %; in brackets bits per pixel", fontsize=9)
     save(figure, path)

@@ -13,12 +13,14 @@ from phash_jax.comparison import holm, mean_and_interval, paired_difference
 from phash_jax.distortions import GROUPS
 from phash_jax.json_files import damaged, read_json
 from phash_jax.report import robustness_plots
-from phash_jax.report.collect import folders_of_job
+from phash_jax.report.collect import folders_of_job, read_config, short_names
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import Verdict
+from phash_jax.workdir import FREE_FIELDS, flatten
 
 _BENCHMARK = GROUPS["cifar10c"]
+_MOST_NAMED = 3
 
 
 def read_result(workdir: Path) -> dict[str, Any]:
@@ -60,11 +62,55 @@ def per_seed(
     return grid.mean((0, 1)).tolist()
 
 
-def networks_section(workdir: Path, figures: Path, name: str) -> str:
-    """Tables and plots of one workdir of the job robustness; its figures begin with ``name``."""
-    result = read_result(workdir)
+def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
+    """Workdirs of the job robustness, together those that are one test of one folder's runs.
+
+    They have the same images and distortions, and their networks lie in the same folder, such as
+    runs of one comparison that were tested one after another. A run that was tested twice is not
+    taken for two.
+    """
+    groups: dict[str, list[Path]] = {}
+    names: dict[str, set[str]] = {}
+    for workdir in workdirs:
+        test, networks = _test_and_networks(workdir)
+        key = test if not names.get(test, set()) & networks else str(workdir)
+        groups.setdefault(key, []).append(workdir)
+        names.setdefault(key, set()).update(networks)
+    return list(groups.values())
+
+
+def _test_and_networks(workdir: Path) -> tuple[str, set[str]]:
+    """What was tested how, and the names of the networks; of a damaged workdir its own name."""
+    try:
+        result = read_result(workdir)
+    except ValueError:
+        return str(workdir), set()
+    config = flatten(read_config(workdir))
+    asked = {
+        field: value
+        for field, value in config.items()
+        if field.startswith(("data.", "distortions.")) and field not in FREE_FIELDS
+    }
+    tested = [result.get(name) for name in ("test_size", "severities", "distortions")]
+    parents = {str(Path(of["folder"]).parent) for of in result["networks"].values()}
+    return repr((sorted(asked.items()), tested, sorted(parents))), set(result["networks"])
+
+
+def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
+    """The results of workdirs that were ``tested_alike`` as one.
+
+    Raises:
+        ValueError: one is not there or damaged.
+    """
+    found = [read_result(workdir) for workdir in workdirs]
+    networks = {name: of for result in found for name, of in result["networks"].items()}
+    return {**found[0], "networks": networks}
+
+
+def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
+    """Tables and plots of workdirs ``tested_alike``; the figures begin with ``name``."""
+    result = read_joined(workdirs)
     robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
-    robustness_plots.plot_by_severity(result, figures / f"{name}_by_severity.png")
     over, _ = averaged_over(result)
     text = (
         "## Robustness: trained networks on distorted images\n\n"
@@ -74,11 +120,13 @@ def networks_section(workdir: Path, figures: Path, name: str) -> str:
         f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
     )
-    text += picture(
-        "Test accuracy by severity: mean, band from lowest to highest seed",
-        f"{name}_by_severity.png",
-    )
-    drawn = workdir / "distortions.png"
+    if len(result["severities"]) > 1:
+        robustness_plots.plot_by_severity(result, figures / f"{name}_by_severity.png")
+        text += picture(
+            "Test accuracy by severity: mean, band from lowest to highest seed",
+            f"{name}_by_severity.png",
+        )
+    drawn = workdirs[0] / "distortions.png"
     if drawn.exists():
         shutil.copyfile(drawn, figures / f"{name}_distortions.png")
         text += picture(
@@ -177,25 +225,33 @@ def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
 
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
     """The claim of robustness, judged by every finished workdir of the job robustness."""
-    found = []
-    for result in finished_results(workdirs, "robustness"):
-        base, *others = result["networks"]
-        found += [_verdict(result, base, name) for name in others]
-    return found
+    compared = [
+        (name, next(iter(result["networks"])), workdir, result)
+        for workdir, result in finished_networks(workdirs).items()
+        for name in list(result["networks"])[1:]
+    ]
+    short = short_names(workdirs)
+    pairs = [(name, base) for name, base, *_ in compared]
+    return [
+        _verdict(
+            result, base, name, f" ({short[workdir]})" if pairs.count((name, base)) > 1 else ""
+        )
+        for name, base, workdir, result in compared
+    ]
 
 
-def _verdict(result: dict[str, Any], base: str, name: str) -> Verdict:
+def _verdict(result: dict[str, Any], base: str, name: str, of: str) -> Verdict:
     over, chosen = averaged_over(result)
     ours, theirs = result["networks"][name], result["networks"][base]
     seeds = {"our_seeds": ours["seeds"], "base_seeds": theirs["seeds"]}
     mean = paired_difference(per_seed(ours, chosen), per_seed(theirs, chosen), **seeds)
     clean = paired_difference(ours["clean"], theirs["clean"], **seeds)
-    by_kind: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
-    for distortion, difference, adjusted in differences(result, name):
+    by_kind: dict[str, list[str]] = {"better": [], "worse": []}
+    compared = differences(result, name)
+    for distortion, difference, adjusted in compared:
         kind = conclusion(difference, adjusted)
-        by_kind.setdefault(kind, []).append(
-            f"{distortion} ({points({**difference, 'ci95': None})})"
-        )
+        if kind in by_kind:
+            by_kind[kind].append(f"{distortion} ({points({**difference, 'ci95': None})})")
     low_high = mean["ci95"]
     if low_high is None or low_high[0] <= 0 <= low_high[1]:
         verdict = "not decided"
@@ -203,18 +259,28 @@ def _verdict(result: dict[str, Any], base: str, name: str) -> Verdict:
         verdict = "more accurate" if low_high[0] > 0 else "less accurate"
     if by_kind["better"] and by_kind["worse"]:
         verdict += "; better under some distortions, worse under others"
-    listed = "; ".join(f"{kind}: {', '.join(which)}" for kind, which in by_kind.items() if which)
+    listed = "; ".join(
+        f"{kind} under {len(which)} of {len(compared)}: {_few(which)}"
+        if which
+        else f"{kind} under none"
+        for kind, which in by_kind.items()
+    )
     lost = " against ".join(
         percent(mean_and_interval(_lost(networks, chosen))["mean"]) for networks in (ours, theirs)
     )
     severities = ", ".join(map(str, result["severities"]))
     return Verdict(
-        f"robustness of {name} against {base}: accuracy under {over}, "
+        f"robustness of {name} against {base}{of}: accuracy under {over}, "
         f"severit{'y' if len(result['severities']) == 1 else 'ies'} {severities}",
         verdict,
         f"mean {points(mean)} points, clean {points(clean)} points; of clean accuracy lost {lost}; "
         f"{listed}",
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    """All of a few names; of many the number is enough, the table has them."""
+    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 
 
 def hashes_section(workdir: Path, figures: Path, name: str) -> str:
@@ -279,7 +345,7 @@ def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
 def summaries(workdirs: Sequence[Path]) -> list[str]:
     """The tables of every finished workdir of the job robustness, for a terminal."""
     found = []
-    for result in finished_results(workdirs, "robustness"):
+    for result in finished_networks(workdirs).values():
         found += ["# Robustness of networks\n\n" + means_table(result), _by_distortion(result)]
     return found
 
@@ -287,17 +353,19 @@ def summaries(workdirs: Sequence[Path]) -> list[str]:
 def hash_summaries(workdirs: Sequence[Path]) -> list[str]:
     """The tables of every finished workdir of the job hash_robustness, for a terminal."""
     found = []
-    for result in finished_results(workdirs, "hash_robustness"):
-        found += [f"# {title}\n\n{table}" for title, table in _hash_tables(result)]
+    for workdir in folders_of_job(workdirs, "hash_robustness"):
+        with contextlib.suppress(ValueError):
+            named = _hash_tables(read_result(workdir))
+            found += [f"# {title}\n\n{table}" for title, table in named]
     return found
 
 
-def finished_results(workdirs: Sequence[Path], job: str) -> list[dict[str, Any]]:
-    """The results of those workdirs of a job that have one; the others' sections say why not."""
-    found = []
-    for workdir in folders_of_job(workdirs, job):
+def finished_networks(workdirs: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """Results of the job robustness, joined, by their first workdir; sections say what is not."""
+    found = {}
+    for group in tested_alike(folders_of_job(workdirs, "robustness")):
         with contextlib.suppress(ValueError):
-            found.append(read_result(workdir))
+            found[group[0]] = read_joined(group)
     return found
 
 

@@ -31,7 +31,7 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     for panel in grid.flat[count:]:
         panel.set_visible(False)
     for panel, (name, shown) in zip(grid.flat, maps.items(), strict=False):
-        panel.imshow(shown, cmap="cividis", vmin=low, vmax=high, aspect="auto")
+        image = panel.imshow(shown, cmap="cividis", vmin=low, vmax=high, aspect="auto")
         for row, column in np.ndindex(*shown.shape):
             value = shown[row, column]
             panel.text(
@@ -50,6 +50,8 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
         panel.set_title(name, fontsize=9)
         panel.spines[:].set_visible(False)
     figure.supxlabel("severity", fontsize=9)
+    bar = figure.colorbar(image, ax=grid, shrink=0.6, pad=0.01)
+    bar.set_label("test accuracy, %; clean in the first row", fontsize=9)
     save(figure, path)
 
 
@@ -82,14 +84,14 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
 
 def plot_hashes(result: dict[str, Any], path: Path) -> None:
     """Flipped bits, ROC area and true-positive rate by severity, means over distortions."""
-    figure = new_figure(10, 3.4)
+    figure = new_figure(11, 3.4)
     panels = figure.subplots(1, 3)
     for panel, (field, title, scale) in zip(
         panels,
         (
             ("flipped", "bits flipped, %", 100),
             ("roc_area", "ROC area", 1),
-            ("true_positive_rate", "true positives, %, at 1e-3 false ones", 100),
+            ("true_positive_rate", "true positives, %, at a false-positive rate of 1e-3", 100),
         ),
         strict=True,
     ):

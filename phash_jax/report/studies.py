@@ -24,25 +24,29 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
         ("arrays", _arrays),
         ("hash_study", _hash_study),
     ):
-        of_job = folders_of_job(workdirs, job)
-        for workdir in of_job:
+        folders = folders_of_job(workdirs, job)
+        joint = job == "robustness"
+        of_job = robustness.tested_alike(folders) if joint else [[folder] for folder in folders]
+        for group in of_job:
+            first = group[0]
             try:
-                text = section(workdir, figures, names[workdir].replace("/", "_"))
-                text += _command(workdir)
+                name = names[first].replace("/", "_")
+                text = section(group if joint else first, figures, name) + _commands(group)
             # Each kind of file has errors of its own for damage.
             except Exception as error:
                 reason = str(error) or type(error).__name__
-                text = f"## {job}\n\nWithout a result: {reason} ({workdir.name})\n"
+                text = f"## {job}\n\nWithout a result: {reason} ({first.name})\n"
             if len(of_job) > 1:
                 title, _, rest = text.partition("\n")
-                text = f"{title} ({names[workdir]})\n{rest}"
+                text = f"{title} ({names[first]})\n{rest}"
             found.append(text)
     return found
 
 
-def _command(workdir: Path) -> str:
-    starts = provenance.read(workdir)
-    return f"\n```sh\n{starts[-1]['command']}\n```\n" if starts else ""
+def _commands(workdirs: Sequence[Path]) -> str:
+    starts = [started[-1] for workdir in workdirs if (started := provenance.read(workdir))]
+    lines = "\n".join(start["command"] for start in starts)
+    return f"\n```sh\n{lines}\n```\n" if starts else ""
 
 
 def _catalog(workdir: Path, figures: Path, name: str) -> str:

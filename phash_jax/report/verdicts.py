@@ -203,7 +203,12 @@ def _ablations(rows: Sequence[Run]) -> Verdict:
         found[conclusion(difference, adjusted)].append(
             f"{run.row} ({points({**difference, 'ci95': None})})"
         )
-    evidence = "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
+    evidence = "; ".join(
+        f"{word}: {len(names)} of {len(compared)}"
+        + ("" if word == "not told apart" else f", {', '.join(names)}")
+        for word, names in found.items()
+        if names
+    )
     return Verdict(
         "Fig 5.5: much the same on the test set, whatever is changed"
         + _quoted(" (37.5 to 54.1 % after 10,000 steps)", rows[0])
