@@ -205,7 +205,8 @@ def test_a_batch_has_an_image(config, tmp_path, job):
 def make_result(hashed=(0.7, 0.73)):
     def networks(clean, *by_severity):
         accuracy = {"brightness": [list(seeds) for seeds in by_severity]}
-        return {"seeds": [0, 1], "num_steps": 4000, "clean": list(clean), "accuracy": accuracy}
+        trained = {"folder": "runs/any", "seeds": [0, 1], "num_steps": 4000}
+        return {**trained, "clean": list(clean), "accuracy": accuracy}
 
     return {
         "test_size": 100,
@@ -253,7 +254,7 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     assert "of clean accuracy lost 0.0 % against 37.0 %; " in markdown
     assert "accuracy under all 1 distortions, severities 1, 5" in markdown
     assert "mean +20.5" in markdown
-    assert "better: brightness (+20.5)" in markdown
+    assert "better under 1 of 1: brightness (+20.5); worse under none" in markdown
     assert (workdir / "figures" / "grid_heat_map.png").read_bytes().startswith(b"\x89PNG")
     (workdir / "results.json").write_text(json.dumps(make_result((0.3, 0.33))))
     report.write(workdir, [workdir])

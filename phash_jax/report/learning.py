@@ -136,5 +136,6 @@ def _plot(
     panel.set(xlabel="images seen, thousands", ylabel="test accuracy, %")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(**GRID)
-    panel.legend(frameon=False, loc="lower right")
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=3)
     save(figure, path)

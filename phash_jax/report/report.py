@@ -12,7 +12,17 @@ from typing import Any
 from phash_jax import tables
 from phash_jax.model import BATCH_NORM_LAYERS
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
-from phash_jax.report import fig_5_5, fig_6_1, learning, page, plots, rivals, robustness, studies
+from phash_jax.report import (
+    fig_5_5,
+    fig_6_1,
+    hash_robustness,
+    learning,
+    page,
+    plots,
+    rivals,
+    robustness,
+    studies,
+)
 from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import judge, roles
@@ -38,7 +48,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     parts += robustness.summaries(workdirs)
     if parts:
         parts.append(_INTERVALS + "\n")
-    parts += robustness.hash_summaries(workdirs)
+    parts += hash_robustness.summaries(workdirs)
     parts += ["Without a result:\n\n" + lines for lines in _problems(runs)]
     return "\n".join(parts or ["no finished run\n"])
 

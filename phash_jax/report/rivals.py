@@ -152,7 +152,7 @@ def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]
 def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
     """Accuracy by bits per pixel, a panel for each test set, a dot for each way."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
-    figure = new_figure(3.6 * len(tested), 4.2)
+    figure = new_figure(3.6 * len(tested), 1.3 + 0.28 * len(by_run))
     panels = figure.subplots(1, len(tested), squeeze=False, sharey=True)[0]
     for panel, test_set in zip(panels, tested, strict=True):
         for place, name in enumerate(by_run):

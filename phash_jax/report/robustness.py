@@ -1,4 +1,4 @@
-"""Sections of the jobs robustness and hash_robustness."""
+"""Sections of the job robustness."""
 
 import contextlib
 import shutil
@@ -23,8 +23,12 @@ _BENCHMARK = GROUPS["cifar10c"]
 _MOST_NAMED = 3
 
 
-def read_result(workdir: Path) -> dict[str, Any]:
+def read_result(workdir: Path, tested: str) -> dict[str, Any]:
     """The ``results.json`` of either job.
+
+    Args:
+        workdir: of the job.
+        tested: what it tests, "networks" or "hashes".
 
     Raises:
         ValueError: it is not there or damaged.
@@ -34,7 +38,7 @@ def read_result(workdir: Path) -> dict[str, Any]:
         result = read_json(path, dict, then=then)
     except FileNotFoundError as error:
         raise ValueError(f"not finished: no results.json in {workdir}") from error
-    if not {"severities", "distortions"} <= result.keys():
+    if not {"severities", "distortions", tested} <= result.keys():
         raise damaged(path, "it is not the result of this job", then)
     return result
 
@@ -82,7 +86,7 @@ def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
 def _test_and_networks(workdir: Path) -> tuple[str, set[str]]:
     """What was tested how, and the names of the networks; of a damaged workdir its own name."""
     try:
-        result = read_result(workdir)
+        result = read_result(workdir, "networks")
     except ValueError:
         return str(workdir), set()
     config = flatten(read_config(workdir))
@@ -102,7 +106,7 @@ def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
     Raises:
         ValueError: one is not there or damaged.
     """
-    found = [read_result(workdir) for workdir in workdirs]
+    found = [read_result(workdir, "networks") for workdir in workdirs]
     networks = {name: of for result in found for name, of in result["networks"].items()}
     return {**found[0], "networks": networks}
 
@@ -283,80 +287,11 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 
 
-def hashes_section(workdir: Path, figures: Path, name: str) -> str:
-    """Tables and plot of one workdir of the job hash_robustness; ``name`` is its figure's."""
-    result = read_result(workdir)
-    robustness_plots.plot_hashes(result, figures / f"{name}.png")
-    hashes = result["hashes"]
-    text = (
-        "## Robustness: hashes without a network\n\n"
-        f"{result['num_images']:,} images, each compared distorted with itself and with all the "
-        "others as they are; mean over severities "
-        f"{', '.join(map(str, result['severities']))}.\n\n"
-        f"{picture('By severity, mean over distortions', f'{name}.png')}"
-    )
-    for title, table in _hash_tables(result):
-        text += f"### {title}\n\n{table}\n"
-    cells = [("hash", *(f"severity {severity}" for severity in result["severities"]))]
-    for hash_name, of_hash in hashes.items():
-        cells.append((hash_name, *(_thresholds(of_hash, i) for i in range(len(cells[0]) - 1))))
-    text += "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
-    flipped = result.get("inputs_flipped")
-    return text + (_inputs_table(result, flipped) if flipped else "")
-
-
-def _inputs_table(result: dict[str, Any], flipped: dict[str, dict[str, list[float]]]) -> str:
-    cells = [("distortion", *flipped)]
-    for distortion in result["distortions"]:
-        cells.append(
-            (distortion, *(percent(float(np.mean(of[distortion]))) for of in flipped.values()))
-        )
-    means = (float(np.mean([of[d] for d in result["distortions"]])) for of in flipped.values())
-    cells.append(("mean", *map(percent, means)))
-    return (
-        "### Bits flipped of what a network is fed\n\n"
-        f"{tables.markdown(cells)}\n"
-        "Of one bit a value, each image distorted against the same as it is; mean over severities. "
-        "Two images without anything in common would differ in half of their bits.\n\n"
-    )
-
-
-def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
-    hashes = result["hashes"]
-    found = []
-    for field, title, form in (
-        ("flipped", "Bits flipped", percent),
-        ("roc_area", "ROC area", "{:.3f}".format),
-        ("true_positive_rate", "True positives at a false-positive rate of 1e-3", percent),
-    ):
-        cells = [("distortion", *hashes)]
-        for distortion in result["distortions"]:
-            values = (_mean(of_hash[distortion], field) for of_hash in hashes.values())
-            cells.append((distortion, *map(form, values)))
-        means = (
-            float(np.mean([_mean(of_hash[d], field) for d in result["distortions"]]))
-            for of_hash in hashes.values()
-        )
-        cells.append(("mean", *map(form, means)))
-        found.append((title, tables.markdown(cells)))
-    return found
-
-
 def summaries(workdirs: Sequence[Path]) -> list[str]:
     """The tables of every finished workdir of the job robustness, for a terminal."""
     found = []
     for result in finished_networks(workdirs).values():
         found += ["# Robustness of networks\n\n" + means_table(result), _by_distortion(result)]
-    return found
-
-
-def hash_summaries(workdirs: Sequence[Path]) -> list[str]:
-    """The tables of every finished workdir of the job hash_robustness, for a terminal."""
-    found = []
-    for workdir in folders_of_job(workdirs, "hash_robustness"):
-        with contextlib.suppress(ValueError):
-            named = _hash_tables(read_result(workdir))
-            found += [f"# {title}\n\n{table}" for title, table in named]
     return found
 
 
@@ -367,17 +302,3 @@ def finished_networks(workdirs: Sequence[Path]) -> dict[Path, dict[str, Any]]:
         with contextlib.suppress(ValueError):
             found[group[0]] = read_joined(group)
     return found
-
-
-def _mean(of_distortion: list[dict[str, Any]], field: str) -> float:
-    return float(np.mean([of_severity[field] for of_severity in of_distortion]))
-
-
-def _thresholds(of_hash: dict[str, list[dict[str, Any]]], severity: int) -> str:
-    found = [of_distortion[severity]["threshold"] for of_distortion in of_hash.values()]
-    known = sorted(value for value in found if value is not None)
-    if not known:
-        return "none"
-    none = ", or none" if len(known) < len(found) else ""
-    span = str(known[0]) if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
-    return span + none

@@ -9,14 +9,12 @@ from phash_jax.report.plots import COLOURS, GRID, new_figure, save
 
 
 def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
-    """Accuracy by distortion and severity, a panel per run, seeds averaged."""
+    """Accuracy by distortion and severity, a panel per run, seeds averaged.
+
+    Of one severity one panel, with a column per run.
+    """
     chosen, severities = result["distortions"], result["severities"]
-    count = len(result["networks"])
-    columns = min(count, 4)
-    lines = -(-count // columns)
-    figure = new_figure(2.2 + 2.6 * columns, lines * (0.9 + 0.27 * (len(chosen) + 1)))
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
-    maps = {
+    by_run = {
         name: 100
         * np.array(
             [
@@ -26,6 +24,17 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
         )
         for name, networks in result["networks"].items()
     }
+    if len(severities) == 1:
+        maps = {f"severity {severities[0]}": np.concatenate(list(by_run.values()), 1)}
+        ticks, axis = [name.replace("_", "\n") for name in by_run], ""
+    else:
+        maps, ticks, axis = by_run, severities, "severity"
+    count = len(maps)
+    columns = min(count, 4)
+    lines = -(-count // columns)
+    wide = max(2.6, 0.75 * len(ticks)) if count == 1 else 2.6
+    figure = new_figure(2.2 + wide * columns, lines * (0.9 + 0.27 * (len(chosen) + 1)))
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
     low = min(shown.min() for shown in maps.values())
     high = max(shown.max() for shown in maps.values())
     for panel in grid.flat[count:]:
@@ -43,15 +52,15 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
                 fontsize=7,
                 color="white" if value < (low + high) / 2 else "black",
             )
-        panel.set_xticks(range(len(severities)), severities)
+        panel.set_xticks(range(len(ticks)), ticks, fontsize=8)
         panel.set_yticks(
             range(len(chosen) + 1), ["clean", *(d.replace("_", " ") for d in chosen)], fontsize=8
         )
         panel.set_title(name, fontsize=9)
         panel.spines[:].set_visible(False)
-    figure.supxlabel("severity", fontsize=9)
+    figure.supxlabel(axis, fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, pad=0.01)
-    bar.set_label("test accuracy, %; clean in the first row", fontsize=9)
+    bar.set_label("test accuracy, %", fontsize=9)
     save(figure, path)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from phash_jax import catalog, provenance, tables
 from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
-from phash_jax.report import robustness
+from phash_jax.report import hash_robustness, robustness
 from phash_jax.report.collect import folders_of_job, short_names
 from phash_jax.report.formats import picture
 
@@ -19,7 +19,7 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
     found, names = [], short_names(workdirs)
     for job, section in (
         ("robustness", robustness.networks_section),
-        ("hash_robustness", robustness.hashes_section),
+        ("hash_robustness", hash_robustness.section),
         ("catalog", _catalog),
         ("arrays", _arrays),
         ("hash_study", _hash_study),
