@@ -8,9 +8,23 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from phash_jax.comparison import mean_and_interval
+from phash_jax.errors import listed
 from phash_jax.json_files import damaged, read_json, write_json
 
 _DELETE = "delete it to have it made anew"
+# Of every run, whatever its version.
+_FIELDS = {
+    "published",
+    "seeds",
+    "num_steps",
+    "seconds",
+    "steps_to_90",
+    "test_size",
+    "class_names",
+    "test_accuracy",
+    "test_correct",
+    "statistics",
+}
 
 
 def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int | None]:
@@ -138,4 +152,7 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     runs = read_json(path, dict, then=_DELETE).get("runs")
     if not isinstance(runs, dict) or not all(isinstance(run, dict) for run in runs.values()):
         raise damaged(path, "it holds no runs", _DELETE)
+    for name, run in runs.items():
+        if lacking := _FIELDS - run.keys():
+            raise damaged(path, f"{name} lacks {listed(sorted(lacking))}", _DELETE)
     return runs

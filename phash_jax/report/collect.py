@@ -34,7 +34,7 @@ _SECTIONS_OF_OTHER_JOBS = (
     "hash.",
     "pictures.",
     "robustness.",
-    "study.",
+    "hash_study.",
 )
 _SIGNS_OF_A_START = ("metrics.jsonl", "failure.json", "provenance.json")
 
@@ -165,9 +165,11 @@ def _read_run(name: str, folder: Path) -> Run:
         result = results.read(folder).get(name)
     except (OSError, ValueError) as error:
         return Run(name, folder, config, None, records, starts, str(error))
-    if result is not None:
+    if result is not None and config:
         return Run(name, folder, config, result, records, starts)
-    if failure := results.read_failure(folder):
+    if result is not None:
+        problem = f"a result without its config.json in {folder}"
+    elif failure := results.read_failure(folder):
         problem = f"failed: {failure}"
     elif records:
         problem = f"not finished: {records[-1]['step']} steps in {folder}"

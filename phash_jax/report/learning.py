@@ -20,12 +20,12 @@ _ROUND_MARK = 0.75
 
 def marks_for(runs: Sequence[Run]) -> list[float]:
     """A round number, and below it what the study's hashed network reached, if on its pictures."""
-    comparable = all(
+    finished = [run for run in runs if run.result]
+    comparable = bool(finished) and all(
         is_comparable(
             "phash", data=run.config.get("data.name"), class_names=run.result["class_names"]
         )
-        for run in runs
-        if run.result
+        for run in finished
     )
     studys = [_STUDY["test_accuracy"][_TEST_SET]] if comparable else []
     return [*studys, _ROUND_MARK]

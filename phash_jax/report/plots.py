@@ -76,9 +76,9 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     original = next((run for run in rows if run.row == ORIGINAL), None)
     for panel, run in zip(grid.flat, rows, strict=False):
-        if original is not None and run is not original:
-            _draw_curve(panel, original, "accuracy", "0.6", "", 100)
-        _draw_curve(panel, run, "accuracy", COLOURS[0], "", 100)
+        for shown, colour in ((original, "0.6"), (run, COLOURS[0])):
+            if shown is not None and shown.records:
+                _draw_curve(panel, shown, "accuracy", colour, "", 100)
         panel.set_title(FIG_5_5_NAMES[run.row], fontsize=9)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)

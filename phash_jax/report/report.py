@@ -113,8 +113,9 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
         "## In plain words\n\n"
         + tables.markdown(cells)
         + "\nDifferences within a seed (the same initial weights and batches, where what is "
-        "changed leaves them the same), averaged over seeds; in brackets their 95 % interval."
-        f"{pictures}\n"
+        "changed leaves them the same), averaged over seeds; in brackets their 95 % interval. "
+        "Networks of one robustness test are adjusted for their number (Holm), and so are the "
+        f"distortions of each.{pictures}\n"
     )
 
 
@@ -268,8 +269,7 @@ def _name_of_sweep(rows: Sequence[Run]) -> str:
 
 def _pictures(runs: Sequence[Run], figures: Path) -> str:
     """What the networks see, what they confuse, and what they are most sure of and wrong about."""
-    who = roles(runs)
-    shown = [run for run in (who.raw, who.hashed, who.scrambled) if run]
+    shown = [run for who in roles(runs) for run in (who.raw, who.hashed, who.scrambled) if run]
     shown = shown or [run for run in runs if run.result and not run.row][:3]
     names, text = short_names([run.folder for run in shown]), ""
     for run in shown:

@@ -229,38 +229,65 @@ def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
 
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
     """The claim of robustness, judged by every finished workdir of the job robustness."""
-    compared = [
-        (name, next(iter(result["networks"])), workdir, result)
-        for workdir, result in finished_networks(workdirs).items()
-        for name in list(result["networks"])[1:]
-    ]
-    short = short_names(workdirs)
-    pairs = [(name, base) for name, base, *_ in compared]
-    return [
-        _verdict(
-            result, base, name, f" ({short[workdir]})" if pairs.count((name, base)) > 1 else ""
-        )
-        for name, base, workdir, result in compared
-    ]
+    results, short = finished_networks(workdirs), short_names(workdirs)
+    pairs = []
+    for result in results.values():
+        base, *others = result["networks"]
+        pairs += [(name, base) for name in others]
+    found = []
+    for workdir, result in results.items():
+        base, *others = result["networks"]
+        over, chosen = averaged_over(result)
+        means = [_mean_difference(result, name, base, chosen) for name in others]
+        adjusted = holm([mean["p"] for mean in means])
+        for name, mean, p in zip(others, means, adjusted, strict=True):
+            of = f" ({short[workdir]})" if pairs.count((name, base)) > 1 else ""
+            severities = ", ".join(map(str, result["severities"]))
+            found.append(
+                Verdict(
+                    f"robustness of {name} against {base}{of}: accuracy under {over}, "
+                    f"severit{'y' if len(result['severities']) == 1 else 'ies'} {severities}",
+                    *_judged(result, name, base, chosen, mean, p),
+                )
+            )
+    return found
 
 
-def _verdict(result: dict[str, Any], base: str, name: str, of: str) -> Verdict:
-    over, chosen = averaged_over(result)
+def _mean_difference(
+    result: dict[str, Any], name: str, base: str, chosen: Sequence[str]
+) -> dict[str, Any]:
     ours, theirs = result["networks"][name], result["networks"][base]
-    seeds = {"our_seeds": ours["seeds"], "base_seeds": theirs["seeds"]}
-    mean = paired_difference(per_seed(ours, chosen), per_seed(theirs, chosen), **seeds)
-    clean = paired_difference(ours["clean"], theirs["clean"], **seeds)
+    return paired_difference(
+        per_seed(ours, chosen),
+        per_seed(theirs, chosen),
+        our_seeds=ours["seeds"],
+        base_seeds=theirs["seeds"],
+    )
+
+
+_ACCURATE = {"better": "more accurate", "worse": "less accurate"}
+
+
+def _judged(
+    result: dict[str, Any],
+    name: str,
+    base: str,
+    chosen: Sequence[str],
+    mean: dict[str, Any],
+    adjusted: float | None,
+) -> tuple[str, str]:
+    """Verdict and evidence; ``adjusted`` is the p of the mean, for the networks of this test."""
+    ours, theirs = result["networks"][name], result["networks"][base]
+    clean = paired_difference(
+        ours["clean"], theirs["clean"], our_seeds=ours["seeds"], base_seeds=theirs["seeds"]
+    )
     by_kind: dict[str, list[str]] = {"better": [], "worse": []}
     compared = differences(result, name)
-    for distortion, difference, adjusted in compared:
-        kind = conclusion(difference, adjusted)
+    for distortion, difference, p in compared:
+        kind = conclusion(difference, p)
         if kind in by_kind:
             by_kind[kind].append(f"{distortion} ({points({**difference, 'ci95': None})})")
-    low_high = mean["ci95"]
-    if low_high is None or low_high[0] <= 0 <= low_high[1]:
-        verdict = "not decided"
-    else:
-        verdict = "more accurate" if low_high[0] > 0 else "less accurate"
+    verdict = _ACCURATE.get(conclusion(mean, adjusted), "not decided")
     if by_kind["better"] and by_kind["worse"]:
         verdict += "; better under some distortions, worse under others"
     listed = "; ".join(
@@ -272,13 +299,9 @@ def _verdict(result: dict[str, Any], base: str, name: str, of: str) -> Verdict:
     lost = " against ".join(
         percent(mean_and_interval(_lost(networks, chosen))["mean"]) for networks in (ours, theirs)
     )
-    severities = ", ".join(map(str, result["severities"]))
-    return Verdict(
-        f"robustness of {name} against {base}{of}: accuracy under {over}, "
-        f"severit{'y' if len(result['severities']) == 1 else 'ies'} {severities}",
-        verdict,
+    return verdict, (
         f"mean {points(mean)} points, clean {points(clean)} points; of clean accuracy lost {lost}; "
-        f"{listed}",
+        f"{listed}"
     )
 
 

@@ -8,7 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from phash_jax.comparison import mean_and_interval, paired_difference
+import numpy as np
+
+from phash_jax.comparison import paired_difference
 from phash_jax.published import PUBLISHED
 from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import ORIGINAL, UNDECIDED, conclusion, differences, is_within, sweeps
@@ -32,10 +34,10 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """The runs that stand for the study's networks; None where there is none."""
+    """The runs that stand for the study's networks; scrambled is None where there is none."""
 
-    raw: Run | None
-    hashed: Run | None
+    raw: Run
+    hashed: Run
     scrambled: Run | None
 
 
@@ -43,34 +45,36 @@ class Roles:
 _ROLE = ("preprocess", "data.scramble_train", "train.num_seeds", "train.seed")
 
 
-def roles(runs: Sequence[Run]) -> Roles:
-    """Finds the raw, the hashed and the scrambled network among finished runs of one recipe."""
-    finished = [run for run in runs if run.result and not run.row]
+def roles(runs: Sequence[Run]) -> list[Roles]:
+    """The raw, the hashed and perhaps the scrambled network of every recipe that has the first two.
 
-    def first(published: str, scrambled: bool, like: Run | None = None) -> Run | None:
-        for run in finished:
-            fits = run.config.get("published") == published and run.is_scrambled == scrambled
-            if fits and (like is None or recipe(run, but=_ROLE) == recipe(like, but=_ROLE)):
-                return run
-        return None
-
-    hashed = first("phash", False)
-    return Roles(
-        raw=first("original", False, hashed),
-        hashed=hashed,
-        scrambled=first("original", True, hashed),
-    )
+    Of several with the same part the first is taken.
+    """
+    recipes: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        part = {"original": "scrambled" if run.is_scrambled else "raw", "phash": "hashed"}.get(
+            run.config.get("published", "")
+        )
+        if run.result and not run.row and part and not (part == "hashed" and run.is_scrambled):
+            alike = recipes.setdefault(repr(sorted(recipe(run, but=_ROLE).items())), {})
+            alike.setdefault(part, run)
+    return [
+        Roles(raw=parts["raw"], hashed=parts["hashed"], scrambled=parts.get("scrambled"))
+        for parts in recipes.values()
+        if {"raw", "hashed"} <= parts.keys()
+    ]
 
 
 def judge(runs: Sequence[Run]) -> list[Verdict]:
     """Every claim that the runs can say something about."""
-    who = roles(runs)
-    verdicts = []
-    if who.raw and who.hashed:
-        verdicts += [_accuracy(who), _speed(who)]
+    verdicts, compared = [], roles(runs)
+    for who in compared:
+        judged = [_accuracy(who), _speed(who)]
         tested = (run.result["test_accuracy"] for run in (who.raw, who.hashed))
         if all("contrast_200" in accuracy for accuracy in tested):
-            verdicts.append(_robustness(who))
+            judged.append(_robustness(who))
+        of = f" ({who.hashed.label} against {who.raw.label})" if len(compared) > 1 else ""
+        verdicts += [dataclasses.replace(v, claim=v.claim + of) for v in judged]
     for rows in sweeps(runs):
         if any(run.row == ORIGINAL for run in rows) and len(rows) > 1:
             verdicts.append(_ablations(rows))
@@ -107,8 +111,11 @@ def _quoted(published: str, run: Run) -> str:
     return published if PUBLISHED[run.result["published"]]["test_accuracy"] else ""
 
 
-def _mean(run: Run, test_set: str) -> str:
-    return percent(run.result["statistics"]["test_accuracy"][test_set]["mean"])
+def _mean(run: Run, test_set: str, other: Run) -> str:
+    """The mean over the seeds that the difference from another run is of."""
+    accuracies = zip(run.result["seeds"], run.result["test_accuracy"][test_set], strict=True)
+    common = [accuracy for seed, accuracy in accuracies if seed in other.result["seeds"]]
+    return percent(sum(common) / len(common)) if common else "-"
 
 
 def _accuracy(who: Roles) -> Verdict:
@@ -116,13 +123,13 @@ def _accuracy(who: Roles) -> Verdict:
     verdict = _TRUE_FALSE[_sign(difference)]
     evidence = (
         f"hashed minus raw: {points(difference)} points "
-        f"({_mean(who.hashed, 'clean')} against {_mean(who.raw, 'clean')})"
+        f"({_mean(who.hashed, 'clean', who.raw)} against {_mean(who.raw, 'clean', who.hashed)})"
     )
     if who.scrambled:
         condition = _difference(who.hashed, who.scrambled, "clean")
         evidence += (
             f"; hashed minus raw trained on scrambled pictures, as the study's was: "
-            f"{points(condition)} points ({_mean(who.scrambled, 'clean')})"
+            f"{points(condition)} points ({_mean(who.scrambled, 'clean', who.hashed)})"
         )
         if _sign(difference) <= 0 and _sign(condition) > 0:
             verdict += f"; true {_only(difference)}if the raw training pictures are scrambled"
@@ -161,7 +168,13 @@ def _speed(who: Roles) -> Verdict:
         )
     low_high = difference["ci95"]
     interval = f" [{low_high[0]:+,.0f}, {low_high[1]:+,.0f}]" if low_high else ""
-    means = {name: mean_and_interval(of_seeds)["mean"] for name, of_seeds in steps.items()}
+    common = set(raw["seeds"]) & set(hashed["seeds"])
+    means = {
+        name: float(
+            np.mean([s for seed, s in zip(seeds, steps[name], strict=True) if seed in common])
+        )
+        for name, seeds in (("hashed", hashed["seeds"]), ("raw", raw["seeds"]))
+    }
     return Verdict(
         claim,
         _TRUE_FALSE[sign] + (" of training accuracy" if sign > 0 else ""),
@@ -190,7 +203,8 @@ def _robustness(who: Roles) -> Verdict:
         "hashing makes the network robust (never measured on hashed images)",
         f"at contrast 200: {verdict}",
         f"test accuracy at contrast 200, hashed minus raw: {points(end)} points "
-        f"({_mean(who.hashed, 'contrast_200')} against {_mean(who.raw, 'contrast_200')}); "
+        f"({_mean(who.hashed, 'contrast_200', who.raw)} against "
+        f"{_mean(who.raw, 'contrast_200', who.hashed)}); "
         f"loss from clean, hashed minus raw: {points(loss)} points",
     )
 
