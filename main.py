@@ -3,7 +3,6 @@
 On many hosts, or in many processes of one, the same command is started in each with --distributed.
 """
 
-import errno
 import importlib
 import os
 import sys
@@ -14,7 +13,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from phash_jax.choices import choose
-from phash_jax.errors import UserError
+from phash_jax.errors import UserError, is_disk_full
 from phash_jax.stopping import StopRequestedError, stop_on_signals
 
 config_flags.DEFINE_config_file(
@@ -101,6 +100,10 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     run = run_job_together if flags.FLAGS.distributed else run_job
+    of_many = ("coordinator", "num_processes", "process_id")
+    given = [f"--{name}" for name in of_many if flags.FLAGS[name].present]
+    if given and not flags.FLAGS.distributed:
+        _fail(f"{', '.join(given)} is for several processes: say --distributed too")
     try:
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
@@ -108,18 +111,9 @@ def main(argv: list[str]) -> None:
         print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)
     except (OSError, ValueError, UserError) as error:
-        if _is_disk_full(error):
+        if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
         _fail(error)
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether a write failed for want of space, however often that was wrapped."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _fail_on_full_disk(workdir: str) -> None:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Key, UInt8
 
-from phash_jax.choices import names
-from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
+from phash_jax.choices import choose, names
+from phash_jax.distortions import CHOICES, CLEAN, DISTORTIONS, Distortion
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
@@ -24,11 +24,8 @@ def augment_names(text: str) -> list[str]:
     Raises:
         ValueError: a name is unknown.
     """
-    return [
-        name
-        for part in names(text)
-        for name in ([CLEAN] if part == CLEAN else distortion_names(part, field="train.augment"))
-    ]
+    choices = {CLEAN: (CLEAN,)} | CHOICES
+    return [name for part in names(text) for name in choose(choices, part, "train.augment")]
 
 
 def check_smaller(pixels: int, image_shape: tuple[int, int, int], field: str) -> None:

@@ -9,7 +9,6 @@ integers, most significant bit first, a longer hash as ``<name>_0``, ``<name>_1`
 """
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from phash_jax import tables
 from phash_jax.choices import choose
 from phash_jax.hashing import HASHES
 from phash_jax.resampling import PILLOW_GENERATIONS
+from phash_jax.whole_files import written_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,9 +94,8 @@ def write_part(folder: Path, index: int, columns: Mapping[str, np.ndarray]) -> N
         }
     )
     path = parts / f"part-{index:06d}.parquet"
-    temporary = path.with_suffix(".partial")
-    pq.write_table(table, temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        pq.write_table(table, temporary)
 
 
 def parts_done(folder: Path) -> set[int]:
@@ -112,11 +111,12 @@ def finish(folder: Path) -> Path:
     path = folder / _NAME
     parts = _part_paths(folder)
     if parts:
-        temporary = path.with_suffix(".partial")
-        with pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer:
+        with (
+            written_whole(path) as temporary,
+            pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer,
+        ):
             for part in parts:
                 writer.write_table(pq.read_table(part))
-        os.replace(temporary, path)
     shutil.rmtree(folder / _PARTS, ignore_errors=True)
     return path
 

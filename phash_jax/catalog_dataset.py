@@ -135,6 +135,8 @@ def _write(
     processes.wait("cataloged")
     if processes.is_first():
         catalog.finish(workdir)
+    # Joining takes longer than the others wait where they end.
+    processes.wait("joined parts")
 
 
 def _file_names(split: Split) -> list[str]:

@@ -168,6 +168,8 @@ def restore_newest(directory: Path, state: Any) -> Any | None:
 def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
     """The newest checkpoint that can be read, and its digest; the folder stays as it is.
 
+    Of several processes of a job each reads by itself.
+
     Args:
         directory: a folder of checkpoints, perhaps of a run that is still training.
         abstract_state: pytree of ``jax.ShapeDtypeStruct`` of the saved shapes; the arrays are put
@@ -177,7 +179,8 @@ def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
         ValueError: there is no checkpoint.
         CheckpointError: there are checkpoints, but every one is damaged.
     """
-    state, damaged = _newest_good(directory, abstract_state)
+    with _by_itself():
+        state, damaged = _newest_good(directory, abstract_state)
     if state is None:
         raise _all_damaged(directory, damaged, "and train again") if damaged else _none(directory)
     return state, digest(state)

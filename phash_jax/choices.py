@@ -1,5 +1,6 @@
 """Checks of config fields: names, choices from a table, numbers that have a least value."""
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -19,6 +20,6 @@ def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:
 
 
 def at_least(least: float, value: float, field: str) -> None:
-    """ValueError that names the config field if its value is below ``least``."""
-    if value < least:
+    """ValueError that names the config field if its value is below ``least``, or not finite."""
+    if not least <= value < math.inf:
         raise ValueError(f"{field} must be {least} or more, got {value}")

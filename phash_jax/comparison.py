@@ -68,7 +68,8 @@ def paired_difference(
 
     Returns:
         ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
-        of common seeds; None where undefined (p too where all seeds differ by the same).
+        of common seeds; None where undefined (p too where all seeds differ by the same, but 1 where
+        that is 0).
     """
     base_of = dict(zip(base_seeds, base, strict=True))
     pairs = [

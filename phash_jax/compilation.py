@@ -31,17 +31,25 @@ def programs_folder() -> Path:
 
 @contextlib.contextmanager
 def _writable_folder() -> Iterator[str]:
+    folder = _kept_folder()
+    # Outside the except block, so that what fails in the job is not linked to this failure.
+    if folder is not None:
+        yield str(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="phash_jax-", ignore_cleanup_errors=True) as temporary:
+        yield temporary
+
+
+def _kept_folder() -> Path | None:
+    """The folder, made if it is not there; None where it cannot be written."""
     try:
         folder = programs_folder()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            return folder
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         logging.warning("compiled programs are not kept for the next start: %s", error)
-        with tempfile.TemporaryDirectory(prefix="phash_jax-", ignore_cleanup_errors=True) as folder:
-            yield folder
-    else:
-        yield str(folder)
+        return None
 
 
 @contextlib.contextmanager

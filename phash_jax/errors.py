@@ -1,5 +1,6 @@
 """Errors that end in one line, because the user can mend what they name."""
 
+import errno
 from collections.abc import Sequence
 
 
@@ -11,3 +12,12 @@ def listed(values: Sequence[object]) -> str:
     """Values as a message names them: separated by commas, and no more than ten."""
     shown = ", ".join(str(value) for value in values[:10])
     return f"{shown}, ... ({len(values)} in all)" if len(values) > 10 else shown
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a write failed for want of space, however often that was wrapped."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False

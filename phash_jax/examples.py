@@ -13,6 +13,7 @@ from phash_jax.choices import choose
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.preprocess import PREPROCESS
+from phash_jax.whole_files import written_whole
 
 # Between pictures, as a share of their width.
 _GAP = 0.04
@@ -171,7 +172,6 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         wspace=0.04,
         hspace=0.04,
     )
-    # Whole or not at all: what is there is not drawn again.
-    temporary = path.with_suffix(".tmp")
-    figure.savefig(temporary, dpi=100, format="png")
-    temporary.replace(path)
+    # What is there is not drawn again.
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")

@@ -1,7 +1,6 @@
 """The job of training: every run of a config trained, tested and reported, one after another."""
 
 import contextlib
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from phash_jax import processes, provenance, results
 from phash_jax.augment import check_smaller
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
-from phash_jax.data.dataset import Dataset
+from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.data.load import load_dataset
 from phash_jax.distillation import keep_teacher, make_teacher
-from phash_jax.errors import UserError
+from phash_jax.errors import UserError, is_disk_full
 from phash_jax.evaluate import accuracies, evaluate, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
@@ -120,8 +119,25 @@ def _in_all(load: Callable[[], Any], what: str) -> Any:
     except (OSError, ValueError, CheckpointError) as error:
         failed = error
     if processes.any_of(failed is not None):
+        if isinstance(failed, OSError) and not is_disk_full(failed):
+            raise ValueError(str(failed)) from failed
         raise failed or ValueError(f"another process could not load its {what} and says why")
     return loaded
+
+
+def _load(fields: ml_collections.ConfigDict) -> Dataset:
+    """The dataset, which is the same in all processes.
+
+    Raises:
+        ValueError: it cannot be loaded, or the processes have not loaded the same one.
+    """
+    dataset = _in_all(lambda: load_dataset(fields), "pictures")
+    if processes.count() > 1 and not processes.all_have(fingerprint(dataset)):
+        raise ValueError(
+            "not all processes have loaded the same pictures: they need one folder that all see, "
+            "or folders that hold the same, each picture readable in all"
+        )
+    return dataset
 
 
 def _step(state: TrainState) -> int:
@@ -151,21 +167,22 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:
-    finished, failed, loaded, dataset, summary = {}, [], None, None, ""
+    failed, loaded, dataset, summary = [], None, None, ""
     first = processes.is_first()
+    found = {run.name: results.read(folder).get(run.name) for run, folder in runs}
+    finished = {name: result for name, result in found.items() if result is not None}
     for run, run_workdir in runs:
-        result = results.read(run_workdir).get(run.name)
         chosen = not only or run.name in only
-        # The others might read the folder at another moment.
-        if processes.as_first(result is None and chosen):
+        # The others might have read the folder at another moment.
+        if processes.as_first(run.name not in finished and chosen):
             if first:
                 provenance.record(run_workdir)
                 results.clear_failure(run_workdir)
             try:
                 if run.data != loaded:
-                    dataset = _in_all(functools.partial(load_dataset, run.data), "pictures")
+                    dataset = _load(run.data)
                     loaded = run.data
-                result = _run_one(run, dataset, run_workdir)
+                finished[run.name] = _run_one(run, dataset, run_workdir)
             except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:
                 # What a collective raises when another process has ended.
                 if isinstance(error, JaxRuntimeError) and processes.count() > 1:
@@ -177,11 +194,9 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 summary = ""
                 continue
             if first:
-                results.write(run_workdir, {run.name: result})
-                results.write(workdir, finished | {run.name: result})
+                results.write(run_workdir, {run.name: finished[run.name]})
+                results.write(workdir, finished)
                 summary = report.write(workdir, [workdir])
-        if result is not None:
-            finished[run.name] = result
     if first and finished:
         results.write(workdir, finished)
     # What the last run has just written says everything, unless one failed since.

@@ -1,6 +1,5 @@
 """A distorted test set in the files of CIFAR-10-C."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from phash_jax.choices import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
+from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
 
 
@@ -86,8 +86,7 @@ def _write(
     progress: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Writes an array part by part, so that a reader finds all of it or no file."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_2_0(
             file,
             {
@@ -99,6 +98,3 @@ def _write(
         for part in parts:
             file.write(np.ascontiguousarray(part, dtype).tobytes())
             progress(len(part))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

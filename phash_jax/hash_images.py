@@ -4,7 +4,6 @@ import csv
 import functools
 import itertools
 import json
-import os
 import re
 import shutil
 import time
@@ -17,12 +16,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog, near_duplicates, pictures, processes
+from phash_jax import catalog, near_duplicates, pictures, processes, provenance
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
 from phash_jax.json_files import read_json, write_json
 from phash_jax.picture_hashes import Batches, Kind, bits_shape, common_kinds, hash_part, prepare
 from phash_jax.placement import num_cpu_cores
+from phash_jax.whole_files import written_whole
 from phash_jax.workdir import WorkdirError, claim
 
 
@@ -108,6 +108,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             kinds = common_kinds(files, threads=threads, max_pixels=settings.max_pixels)
             saved = {"whole": kinds, "files": [_as_line(file) for file in files]}
             write_json(workdir / "pictures.json", saved)
+    if processes.is_first():
+        provenance.record(workdir)
     if processes.as_first(unfinished):
         _hash_all(
             files,
@@ -122,7 +124,19 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             root_name=pictures.readable(Path(settings.path).expanduser().resolve().name),
         )
         took = f"in {time.monotonic() - began:.0f} s"
-    summary = _summary(config, hashes, files, workdir, took) if processes.is_first() else ""
+    summary = ""
+    if processes.is_first():
+        summary = _summary(
+            files,
+            workdir,
+            took,
+            hashes=hashes,
+            hash_size=config.hash.size,
+            near_hash=settings.near_hash,
+            near_radius=settings.near_radius,
+            near_max_pairs=settings.near_max_pairs,
+            max_pixels=settings.max_pixels,
+        )
     processes.wait("listed")
     return summary
 
@@ -222,13 +236,13 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
         for index in range(num_parts)
     ]
     for name, header in (("unreadable", "Reason"), ("warnings", "Warning")):
-        path = workdir / f"{name}.csv"
-        temporary = path.with_name(path.name + ".partial")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with (
+            written_whole(workdir / f"{name}.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["ImageAddr", header])
             writer.writerows(row for part in parts for row in part[name])
-        os.replace(temporary, path)
     unreadable = [row for part in parts for row in part["unreadable"]]
     if len(unreadable) == num_files:
         raise ValueError(
@@ -245,22 +259,24 @@ def _count_rows(path: Path) -> Counter:
 
 
 def _summary(
-    config: ml_collections.ConfigDict,
-    hashes: Sequence[str],
     files: Sequence[pictures.PictureFile],
     workdir: Path,
     took: str,
+    *,
+    hashes: Sequence[str],
+    hash_size: int,
+    near_hash: str,
+    near_radius: int,
+    near_max_pairs: int,
+    max_pixels: int,
 ) -> str:
     """Finds and draws the near-duplicates; returns what is to be told of the whole run."""
-    settings = config.pictures
     path = workdir / "catalog.parquet"
-    near_columns = _column_names(settings.near_hash, config.hash.size)
+    near_columns = _column_names(near_hash, hash_size)
     columns = catalog.read_columns(path, ["ImageAddr", "fragile", *near_columns])
     addresses = columns["ImageAddr"].tolist()
     words = near_duplicates.codes({name: columns[name] for name in near_columns})
-    pairs = near_duplicates.find(
-        words, radius=settings.near_radius, max_pairs=settings.near_max_pairs
-    )
+    pairs = near_duplicates.find(words, radius=near_radius, max_pairs=near_max_pairs)
     listed, sheet = workdir / "near_duplicates.csv", workdir / "near_duplicates.png"
     near_duplicates.write_csv(pairs, addresses, listed)
     lines = [f"{len(addresses):,} of {len(files):,} files hashed {took}: {path}"]
@@ -280,7 +296,7 @@ def _summary(
             + ", ".join(f"{fragile[name]:,} of {name}" for name in hashes if fragile[name])
             + " (column fragile)"
         )
-    within = f"within {settings.near_radius} bits of {settings.near_hash}"
+    within = f"within {near_radius} bits of {near_hash}"
     if not pairs.total:
         sheet.unlink(missing_ok=True)
         lines.append(
@@ -288,7 +304,7 @@ def _summary(
             "that differ more"
         )
         return "\n".join(lines)
-    _draw(files, addresses, pairs, words, sheet, max_pixels=settings.max_pixels)
+    _draw(files, addresses, pairs, words, sheet, max_pixels=max_pixels)
     lines.append(f"pairs {within}: {pairs.total:,}, in {pairs.group.max() + 1:,} groups: {listed}")
     if pairs.total > len(pairs.left):
         complete = (

@@ -154,7 +154,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         )
         return partial(_in_batches, hashed, test, config.test_batch_size)
 
-    bits = _num_bits(test, hash_names, config)
+    bits = _num_bits(test, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
     clean, _ = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
     records = {record["distortion"]: record for record in read_metrics(path)}
@@ -210,9 +210,11 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     write_json(workdir / "results.json", result)
 
 
-def _num_bits(test: Split, hash_names: Sequence[str], config) -> dict[str, int]:
+def _num_bits(
+    test: Split, hash_names: Sequence[str], *, hash_size: int, pillow: str
+) -> dict[str, int]:
     shape = jax.ShapeDtypeStruct(test.images.shape[1:], jnp.uint8)
-    options = {"hash_size": config.hash.size, "pillow": config.hash.pillow}
+    options = {"hash_size": hash_size, "pillow": pillow}
     return {
         name: jax.eval_shape(lambda image, name=name: HASHES[name](image, **options), shape).size
         for name in hash_names

@@ -134,6 +134,11 @@ def _difference_vertical(image, *, hash_size, generation):
 
 
 def _dct_median(image, *, hash_size, generation):
+    if 255 * (_LOW_FREQUENCY_FACTOR * hash_size) ** 2 >= 2**31:
+        raise ValueError(
+            f"phash of size {hash_size} adds up more gray values than int32 holds: choose a "
+            "smaller hash_size"
+        )
     values = _gray_reduced("phash", image, hash_size=hash_size, generation=generation)
     size = len(values)
     # Only the coefficient of frequencies 0, 0 sees the mean; without it the sums round less.
@@ -142,7 +147,7 @@ def _dct_median(image, *, hash_size, generation):
     matrix = dct_matrix(size, hash_size).astype(np.float32)
     multiply = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
     coefficients = multiply(matrix, multiply(values, matrix.T))
-    coefficients = coefficients.at[0, 0].set((4 * total).astype(jnp.float32))
+    coefficients = coefficients.at[0, 0].set(4 * total.astype(jnp.float32))
     # Else XLA would compute the coefficients again for every one of the comparisons.
     bits, gap = _above_median(lax.optimization_barrier(coefficients))
     # Two sums of ``size`` products and the rounding of the matrix, each at most 2**-24 of the sum

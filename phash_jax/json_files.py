@@ -1,20 +1,17 @@
 """JSON files: written whole or not at all, and what is damaged named when it is read."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from phash_jax.whole_files import written_whole
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a reader finds the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w", encoding="utf-8") as file:
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, allow_nan=False)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def damaged(path: Path, reason: object, then: str) -> ValueError:

@@ -14,6 +14,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from phash_jax.json_files import damaged
+from phash_jax.whole_files import written_whole
 
 _HISTOGRAM_BINS = 64
 _ELSEWHERE = "take the line out, or start again in another --workdir"
@@ -49,14 +50,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Writes JSON lines in place of a file's, so that a reader finds all the old or all the new."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w", encoding="utf-8") as file:
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
-        file.flush()
-        # Of nothing, nothing can be lost.
-        if file.tell():
-            os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def append_record(file: TextIO, record: dict[str, Any]) -> None:

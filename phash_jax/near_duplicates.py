@@ -1,7 +1,6 @@
 """Near-duplicates among hashed pictures: the pairs, the groups they form, and a contact sheet."""
 
 import csv
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from phash_jax import hamming
+from phash_jax.whole_files import written_whole
 
 _COLUMNS, _MOST_LINES, _MOST_OF_GROUP = 8, 7, 6
 # More do not fit, whatever their sizes.
@@ -87,13 +87,14 @@ def _groups(left, right, distance, num_codes: int) -> Integer[np.ndarray, " pair
 
 def write_csv(pairs: NearDuplicates, addresses: Sequence[str], path: Path) -> None:
     """Lists the pairs: Group, Distance in bits, and the two addresses, LeftAddr and RightAddr."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["Group", "Distance", "LeftAddr", "RightAddr"])
         for left, right, distance, group in zip(*pairs[:4], strict=True):
             writer.writerow([group, distance, addresses[left], addresses[right]])
-    os.replace(temporary, path)
 
 
 def draw(

@@ -123,6 +123,9 @@ def restore(
         fields = stored_config(folder)
     except (OSError, ValueError) as error:
         raise _not_a_config(folder, error) from error
+    if fields.get("runs"):
+        one = folder / next(iter(fields["runs"]))
+        raise ValueError(f"{folder} is a folder of several runs: name one of them, such as {one}")
     try:
         # JSON knows no tuples, and a field that holds a list keeps no tuple either.
         fields["model"]["dense_features"] = tuple(fields["model"]["dense_features"])

@@ -199,7 +199,10 @@ def put(tree: object, sharding: NamedSharding) -> object:
 
 
 def to_host(tree: object) -> object:
-    """NumPy copies of whole arrays, wherever their parts lie. All processes must call it."""
+    """Whole arrays as NumPy's, wherever their parts lie. All processes must call it.
+
+    On a CPU they may be views of the same memory, not copies.
+    """
     leaves = jax.tree.leaves(tree)
     if all(leaf.is_fully_addressable for leaf in leaves if isinstance(leaf, jax.Array)):
         return jax.tree.map(np.asarray, tree)

@@ -15,7 +15,7 @@ from phash_jax import processes, processor
 from phash_jax.json_files import damaged, read_json, write_json
 from phash_jax.placement import num_cpu_cores
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pillow")
 _SOURCE = Path(__file__).parent
 
 

@@ -153,13 +153,14 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
             )
     _check_same(workdir, all_networks)
     provenance.record(workdir)
-    plot_distortions(
-        test.images[np.argmax(test.labels)],
-        workdir / "distortions.png",
-        names=chosen,
-        severities=severities,
-        seed=fields.seed,
-    )
+    if not (workdir / "distortions.png").exists():
+        plot_distortions(
+            test.images[np.argmax(test.labels)],
+            workdir / "distortions.png",
+            names=chosen,
+            severities=severities,
+            seed=fields.seed,
+        )
     records = _measure(
         all_networks,
         chosen,
@@ -266,7 +267,13 @@ def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
         write_json(path, now)
         return
     begun_with = read_json(path, dict, then="choose another folder")
-    changed = [name for name, sha256 in begun_with.items() if now.get(name) != sha256]
+    removed = [name for name in begun_with if name not in now]
+    if removed:
+        raise WorkdirError(
+            f"--workdir={workdir} was begun with {', '.join(removed)} too: choose another folder, "
+            "or name all of them in robustness.networks"
+        )
+    changed = [name for name, sha256 in begun_with.items() if now[name] != sha256]
     if changed:
         raise WorkdirError(
             f"--workdir={workdir} was begun with other checkpoints of {', '.join(changed)}, which "

@@ -9,6 +9,7 @@ from phash_jax.batches import STREAM, check_shares
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import CLEAN, TEST_SETS
+from phash_jax.errors import listed
 from phash_jax.losses import LOSSES, make_loss
 from phash_jax.model import (
     ACTIVATIONS,
@@ -23,6 +24,8 @@ from phash_jax.preprocess import PREPROCESS
 from phash_jax.published import PUBLISHED
 from phash_jax.train import check_numbers
 from phash_jax.workdir import flatten
+
+_OF_ALL_RUNS = {"job", "name", "only", "runs"}
 
 _CHOICES = {
     "published": PUBLISHED,
@@ -66,6 +69,11 @@ def named_runs(
         return [(config, workdir)]
     runs = []
     for name, overrides in config.runs.items():
+        if of_all := sorted(_OF_ALL_RUNS & set(overrides)):
+            raise ValueError(
+                f"run {name} of {config.name} overrides {listed(of_all)}, which a run cannot: its "
+                "name is its key in runs, and the others are of all runs together"
+            )
         run = config.copy_and_resolve_references()
         run.unlock()
         run.runs = ml_collections.ConfigDict()

@@ -1,6 +1,5 @@
 """The study's five arrays (Fig 3.2), made from any dataset."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from phash_jax.binarize import average_hash_image
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import TEST_SETS
+from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
 
 _CHUNK = 1_000
@@ -55,10 +55,6 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     claim(workdir, config)
     provenance.record(workdir)
     arrays = study_arrays(load_dataset(config.data))
-    temporary = workdir / "arrays.npz.partial"
-    with temporary.open("wb") as file:
+    with written_whole(workdir / "arrays.npz") as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(workdir / "arrays.npz")
     return "\n".join(f"{name:24}{array.shape}" for name, array in arrays.items())

@@ -423,7 +423,7 @@ def train(
             if step % cfg.checkpoint_every == 0 or step == cfg.num_steps:
                 checkpoint.save(checkpoints, step, state, loss=float(np.mean(record["loss"])))
                 saved = step
-                log.histograms(_named_parameters(to_host(state)), step)
+                log.histograms(_named_parameters(to_host(state.params)), step)
         records = log.records
     return join_groups(groups, placement), placement, records
 
@@ -470,9 +470,9 @@ def _check_finite(metrics, *, seeds: list[int], step: int, checkpoints) -> None:
     )
 
 
-def _named_parameters(state: TrainState) -> dict[str, np.ndarray]:
+def _named_parameters(params: PyTree[np.ndarray]) -> dict[str, np.ndarray]:
     """Parameters of the first seed by path, for histograms."""
-    leaves = jax.tree_util.tree_leaves_with_path(state.params)
+    leaves = jax.tree_util.tree_leaves_with_path(params)
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf[0] for path, leaf in leaves
     }

@@ -148,7 +148,7 @@ def test_a_batch_is_split_so_that_each_device_has_some_of_every_part():
 def test_names():
     assert augment_names("") == []
     assert augment_names("clean, study") == ["clean", *GROUPS["study"]]
-    with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of cifar10c"):
+    with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of clean, cifar10c"):
         augment_names("clean,blurr")
 
 

@@ -43,7 +43,7 @@ def test_parts_become_one_catalog_in_their_order(tmp_path):
     catalog.write_part(tmp_path, 1, make_columns(5, 3))
     catalog.write_part(tmp_path, 0, make_columns(0, 5))
     # What a run leaves that was killed while it wrote.
-    (tmp_path / "parts" / "part-000002.partial").write_bytes(b"PAR1")
+    (tmp_path / "parts" / "part-000002.parquet.partial").write_bytes(b"PAR1")
     assert catalog.parts_done(tmp_path) == {0, 1}
     assert not catalog.is_finished(tmp_path)
     path = catalog.finish(tmp_path)

@@ -1,5 +1,6 @@
 """Programs compiled once for several runs and starts."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from phash_jax import compilation
 from phash_jax.compilation import kept_programs, programs_folder
+from phash_jax.errors import is_disk_full
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +104,26 @@ def test_where_nothing_can_be_kept_runs_still_share_programs(hits, caches, caplo
         assert len(hits) > before
     assert not folder.exists()
     assert "compiled programs are not kept for the next start" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_for_what_fails_in_the_job(caches):
+    caches.write_text("a file where the folder should be")
+    with pytest.raises(ValueError, match="in the job") as error, kept_programs():
+        raise ValueError("in the job")
+    assert error.value.__context__ is None
+
+
+def test_a_full_disk_is_known_however_it_is_wrapped():
+    full = OSError(errno.ENOSPC, "full")
+    wrapped, hidden = ValueError(), ValueError()
+    wrapped.__context__ = hidden.__context__ = full
+    assert is_disk_full(full)
+    assert is_disk_full(wrapped)
+    assert not is_disk_full(None)
+    assert not is_disk_full(OSError(errno.EACCES, "denied"))
+    # As raised "from None", by whom has said already what to do.
+    hidden.__suppress_context__ = True
+    assert not is_disk_full(hidden)
 
 
 def test_the_users_own_folder_stays(tmp_path):

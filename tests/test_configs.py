@@ -1,6 +1,7 @@
 """Every config loads, is locked by main.py, and describes the runs it says."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,20 @@ def test_a_run_with_an_unknown_field_is_refused():
         named(config)
 
 
+@pytest.mark.parametrize("overrides", [{"name": "z"}, {"job": "robustness"}, {"only": "phash"}])
+def test_a_run_keeps_its_name_and_job(overrides):
+    config = load_config("compare")
+    config.runs.phash.update(overrides)
+    field = next(iter(overrides))
+    with pytest.raises(ValueError, match=f"run phash of compare overrides {field}, which"):
+        named(config)
+
+
 @pytest.mark.parametrize(
     ("field", "message"),
     [
         ("test_sets", "unknown test_sets 'oops'; choose one of clean, contrast_200"),
+        ("train.augment", "unknown train.augment 'oops'; choose one of clean, cifar10c,"),
         ("published", "unknown published 'oops'; choose one of original, phash,"),
         ("train.loop", "unknown train.loop 'oops'; choose one of auto, scan, dispatch"),
     ],
@@ -85,6 +96,8 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         ("model.kernel_stddev", -0.1, "model.kernel_stddev must be above 0, got -0.1"),
         ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
         ("optimizer.learning_rate", -1e-3, "optimizer.learning_rate must be 0 or more, got -0.001"),
+        ("optimizer.learning_rate", math.nan, "optimizer.learning_rate must be 0 or more, got nan"),
+        ("optimizer.learning_rate", math.inf, "optimizer.learning_rate must be 0 or more, got inf"),
         ("optimizer.warmup", 1.0, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
         ("optimizer.average_decay", 1.0, "optimizer.average_decay must be from 0 to below 1"),
         ("train.max_shift", -1, "train.max_shift must be 0 or more, got -1"),

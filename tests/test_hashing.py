@@ -251,6 +251,8 @@ def test_sums_of_large_pictures_do_not_overflow():
             functools.partial(hashing.whash, hash_size=2),
             jax.ShapeDtypeStruct((8192, 8192), jnp.uint8),
         )
+    with pytest.raises(ValueError, match=r"phash of size 800 .* more gray values than int32 holds"):
+        hashing.phash(black, hash_size=800)
 
 
 def test_margins_are_float32_with_float64_enabled_too():

@@ -215,7 +215,8 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
         "    config = default.get_config()\n"
         "    config.runs = ConfigDict(\n"
         "        {'a_hot': {'optimizer': {'learning_rate': 1e30}}, 'b_mild': {},\n"
-        "         'c_lost': {'data': {'classes': 'unicorn'}}, 'd_moved': {'test_shift': 16}}\n"
+        "         'c_lost': {'data': {'classes': 'unicorn'}}, 'd_moved': {'test_shift': 16},\n"
+        "         'e_gone': {'data': {'path': 'tpyo.npz'}}, 'f_mild': {'train': {'seed': 5}}}\n"
         "    )\n"
         "    return config\n"
     )
@@ -223,11 +224,12 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
     done = run(name, tmp_path / "workdir", npz, **{"train.num_steps": 20, "train.num_seeds": 1})
     assert done.returncode == 1
     assert "error: run a_hot: the loss or its gradient is not finite at step" in done.stderr
-    assert list(results.read(tmp_path / "workdir")) == ["b_mild"]
+    assert list(results.read(tmp_path / "workdir")) == ["b_mild", "f_mild"]
     markdown = (tmp_path / "workdir" / "report.md").read_text()
     assert "- a_hot: failed: the loss or its" in markdown
     assert "- c_lost: failed: " in markdown
     assert "unicorn" in markdown
+    assert "- e_gone: failed: data.path tpyo.npz does not exist" in markdown
     assert "- d_moved: failed: test_shift is 16 pixels, images are 16x16" in markdown
     # Not after the training.
     assert not (tmp_path / "workdir" / "d_moved" / "metrics.jsonl").exists()
@@ -236,7 +238,7 @@ def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"data.path": "tpyo.npz"}, "data.path tpyo.npz does not exist"),
+        ({"data.path": "tpyo.npz"}, "run original: data.path tpyo.npz does not exist"),
         ({"data.classes": "unicorn"}, "run original: .*unicorn"),
         ({"model.conv_layers": 9}, "run original: images of 16x16 pixels are too small for 9"),
         ({"train.max_shift": 16}, "run original: train.max_shift is 16 pixels"),

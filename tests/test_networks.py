@@ -9,7 +9,7 @@ from conftest import make_small_config
 
 from phash_jax import checkpoint
 from phash_jax.checkpoint import CheckpointError
-from phash_jax.networks import restore_all
+from phash_jax.networks import restore, restore_all
 from phash_jax.train import train
 from phash_jax.workdir import claim
 
@@ -83,6 +83,9 @@ def test_folders_without_networks_are_refused(trained, tmp_path):
         restored()
     with pytest.raises(ValueError, match=r"no checkpoints in .*nowhere"):
         restored(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text('{"runs": {"one": {}, "two": {}}}')
+    with pytest.raises(ValueError, match=r"is a folder of several runs: name one .*/one"):
+        restore(tmp_path, class_names=("a", "b"), image_shape=(16, 16, 3))
     (folder / "config.json").write_text('{"name": "other"}')
     with pytest.raises(ValueError, match=r"config.json is not the config of a training run"):
         restored(folder)

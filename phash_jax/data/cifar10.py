@@ -234,7 +234,8 @@ def prepare(*, data_dir: str, archive: Archive = OFFICIAL) -> None:
     except OSError as error:
         # Another run that prepared the same folder meanwhile has put its own in place.
         if not _is_prepared(folder):
-            raise not_found(error) from error
+            # Not from it: a full disk would be taken for the workdir's.
+            raise not_found(error) from None
 
 
 def _cause(error: BaseException) -> str:

@@ -63,8 +63,8 @@ def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
         FileNotFoundError: the source's files are missing; the message says which would do.
     """
     dataset = choose(SOURCES, data.name, "data.name")(data)
-    if data.classes:
-        dataset = select_classes(dataset, tuple(names(data.classes)))
+    if chosen := tuple(names(data.classes)):
+        dataset = select_classes(dataset, chosen)
     validate(dataset)
     if data.scramble_train:
         dataset = scramble_train(dataset)

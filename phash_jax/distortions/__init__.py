@@ -24,6 +24,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "extra": tuple(EXTRA),
     "study": tuple(STUDY),
 }
+# What a list of distortions may have in it, and which each of it stands for.
+CHOICES: dict[str, tuple[str, ...]] = GROUPS | {name: (name,) for name in DISTORTIONS}
 
 
 def distortion_names(text: str, *, field: str = "distortions.names") -> list[str]:
@@ -32,10 +34,9 @@ def distortion_names(text: str, *, field: str = "distortions.names") -> list[str
     Raises:
         ValueError: a name is unknown, or there is none.
     """
-    choices = GROUPS | {name: (name,) for name in DISTORTIONS}
-    found = [name for part in names(text) for name in choose(choices, part, field)]
+    found = [name for part in names(text) for name in choose(CHOICES, part, field)]
     if not found:
-        raise ValueError(f"{field} is empty: choose some of {', '.join(choices)}")
+        raise ValueError(f"{field} is empty: choose some of {', '.join(CHOICES)}")
     return list(dict.fromkeys(found))
 
 
