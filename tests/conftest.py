@@ -1,6 +1,7 @@
 """Eight virtual CPU devices and a dataset small enough for a network to learn in seconds."""
 
 import importlib
+import itertools
 import os
 import tempfile
 
@@ -45,11 +46,19 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, print_blob=
 
 
 # What takes longest begins first, so that at the end no process waits for another's long test.
-_LONGEST = ("test_processes.py", "test_faults.py", "test_main.py", "test_train.py")
+_LONGEST = ("test_processes.py", "test_main.py", "test_faults.py", "test_train.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    """Deals out the longest files: each worker begins with an equal piece of the list."""
+    of_file = {name: [item for item in items if item.path.name == name] for name in _LONGEST}
+    rest = iter([item for item in items if item.path.name not in _LONGEST])
+    workers, dealt = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), []
+    for worker in range(workers):
+        size = (len(items) - len(dealt)) // (workers - worker)
+        piece = [item for name in _LONGEST[worker::workers] for item in of_file[name]]
+        dealt += piece + list(itertools.islice(rest, max(0, size - len(piece))))
+    items[:] = [*dealt, *rest]
 
 
 def load_config(name: str) -> ml_collections.ConfigDict:

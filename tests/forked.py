@@ -17,6 +17,18 @@ _SERVER.set_forkserver_preload(
 
 
 def _run(arguments: list[str], output: Path, errors: Path) -> None:
+    _prepare(output, errors)
+    sys.argv = ["main.py", *arguments]
+    runpy.run_path("main.py", run_name="__main__")
+
+
+def _run_code(code: str, arguments: list[str], output: Path) -> None:
+    _prepare(output, output)
+    sys.argv = ["-c", *arguments]
+    exec(compile(code, "-c", "exec"), {"__name__": "__main__"})
+
+
+def _prepare(output: Path, errors: Path) -> None:
     for stream, path in ((1, output), (2, errors)):
         with path.open("ab") as file:
             os.dup2(file.fileno(), stream)
@@ -33,8 +45,6 @@ def _run(arguments: list[str], output: Path, errors: Path) -> None:
     # All of them compile the same.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     sys.path.insert(0, str(ROOT))
-    sys.argv = ["main.py", *arguments]
-    runpy.run_path("main.py", run_name="__main__")
 
 
 def start(
@@ -43,6 +53,13 @@ def start(
     """Starts ``python main.py`` with arguments; what it prints is appended to files, or to one."""
     # One that a failed test leaves behind ends with the tests.
     process = _SERVER.Process(target=_run, args=(arguments, output, errors or output), daemon=True)
+    process.start()
+    return process
+
+
+def start_code(code: str, arguments: list[str], output: Path) -> multiprocessing.Process:
+    """As ``start``, of ``python -c`` with some code."""
+    process = _SERVER.Process(target=_run_code, args=(code, arguments, output), daemon=True)
     process.start()
     return process
 

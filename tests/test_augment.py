@@ -11,7 +11,6 @@ from phash_jax.augment import augment_names, cut_out, make_augment, make_move, r
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH, place
-from phash_jax.train import train
 
 NAMES = ["clean", "brightness", "gaussian_noise", "clean"]
 
@@ -130,7 +129,8 @@ def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
     changed = (np.asarray(of(jax.random.key(0), images)) != images).any(-1)
     assert (changed.sum((1, 2)) <= 36).all()
     assert (changed.sum((1, 2)) >= 4).all()
-    assert len(np.unique(changed, axis=0)) > 1
+    # Two of eight are alike at times, by chance.
+    assert len(np.unique(changed, axis=0)) >= 6
 
 
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):
@@ -148,24 +148,5 @@ def test_a_batch_is_split_so_that_each_device_has_some_of_every_part():
 def test_names():
     assert augment_names("") == []
     assert augment_names("clean, study") == ["clean", *GROUPS["study"]]
-    with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of clean, cifar10c"):
+    with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of clean, "):
         augment_names("clean,blurr")
-
-
-def test_training_on_two_devices_as_on_one(config, dataset, tmp_path):
-    config.train.augment = "clean,brightness"
-    config.train.batch_size = 32
-    losses = []
-    for devices in (1, 2):
-        _, placement, records = train(
-            config,
-            dataset.train,
-            num_classes=2,
-            workdir=tmp_path / str(devices),
-            devices=jax.devices()[:devices],
-        )
-        assert placement.mesh.shape[BATCH] == devices
-        losses.append([record["loss"] for record in records])
-    np.testing.assert_allclose(*losses, rtol=1e-4)
-    assert np.isfinite(losses).all()
-    assert losses[0][-1] < losses[0][0]

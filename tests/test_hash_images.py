@@ -1,18 +1,16 @@
 """The job that hashes a folder: exactness, bad files, resuming, near-duplicates."""
 
 import csv
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import imagehash
 import numpy as np
 import pytest
 from conftest import load_config, make_picture
+from forked import start_code
 from PIL import Image
 
 from phash_jax import catalog, hash_images, near_duplicates, picture_hashes
@@ -366,14 +364,10 @@ hash_images.run(config, Path(sys.argv[2]))
 def test_a_killed_run_goes_on_and_ends_with_the_same_catalog(tmp_path, monkeypatch):
     planted(tmp_path / "in")
     (tmp_path / "in" / "a.png").write_bytes(b"")
-    killed = subprocess.run(
-        [sys.executable, "-c", DIES, tmp_path / "in", tmp_path / "killed"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    arguments = [str(tmp_path / "in"), str(tmp_path / "killed")]
+    killed = start_code(DIES, arguments, tmp_path / "output.txt")
+    killed.join(120)
+    assert killed.exitcode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
     assert catalog.parts_done(tmp_path / "killed") == {0, 1, 2}
     written, write = [], catalog.write_part
 

@@ -111,3 +111,33 @@ def test_smoothed_targets():
         make_loss("hinge", label_smoothing=0.1)
     with pytest.raises(ValueError, match=r"label_smoothing must be from 0 to below 1, got 1\.5"):
         make_loss("softmax_cross_entropy", label_smoothing=1.5)
+
+
+def test_losses_by_hand():
+    logits, label = jnp.array([[2.0, -1.0, 0.5]]), jnp.array([1])
+    # The largest other logit must be below the right one by 1: 1 + 2 - (-1).
+    hinge = make_loss("hinge", label_smoothing=0.0)
+    np.testing.assert_allclose(hinge(logits, label), [4.0], rtol=1e-6)
+    np.testing.assert_allclose(hinge(logits, jnp.array([0])), [0.0], atol=1e-6)
+    # Each output by itself: right is 1, the others 0.
+    sigmoid = make_loss("sigmoid_cross_entropy", label_smoothing=0.0)
+    expected = np.log1p(np.exp(2.0)) + np.log1p(np.exp(1.0)) + np.log1p(np.exp(0.5))
+    np.testing.assert_allclose(sigmoid(logits, label), [expected], rtol=1e-6)
+
+
+def test_updates_by_hand():
+    params, gradient = jnp.array([1.0, -2.0]), jnp.array([0.5, -4.0])
+    sgd = optimizer(name="sgd", learning_rate=0.1)
+    update, _ = sgd.update(gradient, sgd.init(params), params)
+    np.testing.assert_allclose(update, [-0.05, 0.4], rtol=1e-6)
+    # Divided by the root of the sum of all squares so far, which begins at 0.1.
+    adagrad = optimizer(name="adagrad", learning_rate=0.1)
+    state, squares = adagrad.init(params), np.full(2, 0.1)
+    for _ in range(2):
+        update, state = adagrad.update(gradient, state, params)
+        squares += np.square(gradient)
+        np.testing.assert_allclose(update, -0.1 * gradient / np.sqrt(squares), rtol=1e-5)
+    # Adam's first step is the rate in the direction of the sign.
+    adam = optimizer(name="adam", learning_rate=0.1)
+    update, _ = adam.update(gradient, adam.init(params), params)
+    np.testing.assert_allclose(update, [-0.1, 0.1], rtol=1e-4)

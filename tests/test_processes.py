@@ -3,15 +3,13 @@
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
 from conftest import make_picture
-from forked import start
+from forked import start, start_code
 from test_faults import saved_steps, wait_until
 from test_main import arguments, final_arrays, without_time
 from test_train import TOLERANCE, of
@@ -22,7 +20,7 @@ from phash_jax.metrics import read_metrics
 # An odd number of seeds, so that every batch is split over all four devices; and at this rate float
 # noise does not grow.
 FIELDS = {
-    "train.num_seeds": 3,
+    "train.num_seeds": 1,
     "train.batch_size": 64,
     "train.num_steps": 120,
     "train.checkpoint_every": 40,
@@ -30,17 +28,21 @@ FIELDS = {
 }
 
 
-def start_both(arguments, outputs, workdirs=(None, None)):
+def free_address():
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+        return f"localhost:{free.getsockname()[1]}"
+
+
+def start_both(arguments, outputs, workdirs=(None, None)):
+    address = free_address()
     return [
         start(
             [
                 *arguments,
                 *([f"--workdir={workdirs[number]}"] if workdirs[number] else []),
                 "--distributed",
-                f"--coordinator=localhost:{port}",
+                f"--coordinator={address}",
                 "--num_processes=2",
                 f"--process_id={number}",
             ],
@@ -94,14 +96,11 @@ with stop_on_signals():
 """
 
 
-def test_a_process_that_has_joined_is_stopped_by_sigterm_at_any_time():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    done = subprocess.run(
-        [sys.executable, "-c", JOINED, address], capture_output=True, text=True, timeout=120
-    )
-    assert done.stderr.strip().endswith("StopRequestedError: SIGTERM")
+def test_a_process_that_has_joined_is_stopped_by_sigterm_at_any_time(tmp_path):
+    process = start_code(JOINED, [free_address()], tmp_path / "output.txt")
+    process.join(120)
+    said = (tmp_path / "output.txt").read_text()
+    assert said.strip().endswith("StopRequestedError: SIGTERM"), said
 
 
 LEAVING = """
@@ -116,20 +115,12 @@ os._exit(0)
 """
 
 
-def test_the_first_process_ends_after_the_others():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", LEAVING, address, str(number)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
-    said = [process.communicate(timeout=120)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+def test_the_first_process_ends_after_the_others(tmp_path):
+    address, output = free_address(), tmp_path / "output.txt"
+    both = [start_code(LEAVING, [address, str(number)], output) for number in range(2)]
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0], output.read_text()
 
 
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
@@ -207,7 +198,8 @@ def test_a_seed_in_each_process(tmp_path, npz):
 def test_a_checkpoint_that_only_one_process_sees(tmp_path, npz):
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     workdirs = [tmp_path / "on_one_disk", tmp_path / "on_another"]
-    fields = {"train.num_steps": 20, "train.checkpoint_every": 20}
+    # Three groups of one seed, each over all devices.
+    fields = {"train.num_seeds": 3, "train.num_steps": 20, "train.checkpoint_every": 20}
     finish(training(workdirs[0], npz, **fields), outputs)
     # As after a kill between the last checkpoint and the test.
     (workdirs[0] / "results.json").unlink()
@@ -257,6 +249,7 @@ def test_cataloging_a_dataset_in_two_processes(tmp_path):
         test_labels=np.arange(10) % 2,
     )
     cataloging = ["--config=configs/catalog.py", "--config.data.name=file"]
+    cataloging.append("--config.hash.names=average_hash")
     cataloging += [f"--config.data.path={npz}", f"--config.catalog.image_dir={tmp_path / 'images'}"]
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     alone, together = tmp_path / "alone", tmp_path / "together"

@@ -49,7 +49,7 @@ def bound(x, kernel):
     return roundings * np.finfo(np.float32).eps * magnitudes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 19), st.integers(1, 19), st.integers(1, 5)),
     features=st.integers(1, 5),

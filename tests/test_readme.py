@@ -1,0 +1,44 @@
+"""README.md: what it names is there, and its code runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import load_config
+
+from phash_jax.workdir import flatten
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+FIELDS = flatten(load_config("default").to_dict())
+
+
+def test_every_module_and_config_is_named():
+    modules = [path.name for path in (ROOT / "phash_jax").glob("[!_]*.py")]
+    folders = [f"{path.parent.name}/" for path in (ROOT / "phash_jax").glob("*/__init__.py")]
+    configs = [path.stem for path in (ROOT / "configs").glob("[!_]*.py") if path.stem != "default"]
+    assert len(modules) > 30
+    assert len(configs) > 15
+    assert [name for name in (*modules, *folders, *configs) if f"`{name}`" not in TEXT] == []
+
+
+def test_every_field_and_file_is_there():
+    named = set(re.findall(r"--config\.([a-z_.]+)=", TEXT)) - {"section.field"}
+    assert len(named) > 10
+    assert sorted(named - FIELDS.keys()) == []
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", TEXT)
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in _titles()}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+
+
+def _titles():
+    return re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_its_code_runs(number):
+    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert len(blocks) == 2
+    exec(compile(blocks[number], f"README.md, block {number}", "exec"), {})
