@@ -1,6 +1,6 @@
 """Time to find all pairs of codes within a radius, against faiss-cpu and NumPy, in the same run.
 
-    pip install -r requirements.txt faiss-cpu
+    pip install -e ".[benchmarks]"
     python benchmarks/hamming.py
 
 On a CPU this runs once with one core and once with two, each in a process of its own that is bound

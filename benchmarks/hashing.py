@@ -1,6 +1,6 @@
 """Images hashed per second against ImageHash, OpenCV and imagededup, in memory, same run.
 
-    pip install -e ".[dev]" imagededup
+    pip install -e ".[dev,benchmarks]" imagededup
     python benchmarks/hashing.py
 
 Every contender hashes the same random images, which are in memory in the form it takes: one array

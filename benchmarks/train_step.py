@@ -1,6 +1,6 @@
 """Time of one training step against the same network in PyTorch, same device, same run.
 
-    pip install -r requirements.txt torch
+    pip install -e ".[benchmarks]"
     python benchmarks/train_step.py
 
 Both draw a batch from uint8 images that are already in memory, scale it, and make one Adam step of
