@@ -192,7 +192,7 @@ def classify() -> float:
     from phash_jax.model import make_model
     from phash_jax.networks import Networks
     from phash_jax.placement import on_cpu
-    from phash_jax.robustness import Batches, distortion_key, make_count_correct
+    from phash_jax.robustness import ResidentBatches, distortion_key, make_count_correct
 
     images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
     split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))
@@ -215,7 +215,7 @@ def classify() -> float:
         test_flip=False,
         test_shift=0,
     )
-    batches = Batches(split, batch_size=TEST_SIZE, devices=jax.devices())
+    batches = ResidentBatches(split, batch_size=TEST_SIZE, devices=jax.devices())
     variables = [jax.device_put(network.variables, batches.replicated)]
     jobs = []
     for name in (*GROUPS["cifar10c"], *GROUPS["extra"]):

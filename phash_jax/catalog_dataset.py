@@ -21,6 +21,7 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import HASHES, Decision
+from phash_jax.padding import padded
 from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim
 
@@ -147,11 +148,6 @@ def _file_names(split: Split) -> list[str]:
     return [f"{name}.png" for name in cleaned]
 
 
-def _padded(images: UInt8[np.ndarray, "n h w 3"], count: int) -> UInt8[np.ndarray, "count h w 3"]:
-    """Images of zeros at the end, so that one compiled program serves the last part too."""
-    return np.pad(images, ((0, count - len(images)), (0, 0), (0, 0), (0, 0)))
-
-
 def _hash_program(hashes: tuple[str, ...], hash_size: int, pillow: str):
     @jax.jit
     def hash_all(images: UInt8[Array, "n h w 3"]) -> dict[str, Decision]:
@@ -169,7 +165,7 @@ def _hash_part(hash_all, images: UInt8[np.ndarray, "n h w 3"], *, most: int) -> 
     decisions = []
     for start in range(0, len(images), size):
         batch = images[start : start + size]
-        decided = jax.device_get(hash_all(_padded(batch, size)))
+        decided = jax.device_get(hash_all(padded(batch, size)))
         decisions.append(decided)
     # All but the last batch are full.
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(images)], *decisions)

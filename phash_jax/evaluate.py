@@ -18,6 +18,7 @@ from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged
+from phash_jax.padding import padded
 from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_groups, to_host
 from phash_jax.preprocess import PREPROCESS, Preprocess
 
@@ -128,8 +129,7 @@ def predict_split(
     for start in range(0, len(split), batch_size):
         images = split.images[start : start + batch_size]
         kept = len(images)
-        images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
-        images = put(images, placement.sharding(BATCH))
+        images = put(padded(images, batch_size), placement.sharding(BATCH))
         logits = [to_host(predict_group(group, images)) for group in groups]
         predicted.append(np.concatenate(logits)[:, :kept])
     return np.concatenate(predicted, 1)

@@ -15,6 +15,7 @@ from phash_jax import provenance
 from phash_jax.choices import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
+from phash_jax.padding import padded
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
@@ -71,10 +72,8 @@ def _distorted(
     for severity in severities:
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            missing = batch_size - len(batch)
-            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
             numbers = np.arange(start, start + batch_size, dtype=np.int32)
-            distorted = distort(key, padded, numbers, jnp.int32(severity))
+            distorted = distort(key, padded(batch, batch_size), numbers, jnp.int32(severity))
             yield np.asarray(distorted)[: len(batch)]
 
 

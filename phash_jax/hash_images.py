@@ -20,7 +20,14 @@ from phash_jax import catalog, near_duplicates, pictures, processes, provenance
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
 from phash_jax.json_files import read_json, write_json
-from phash_jax.picture_hashes import Batches, Kind, bits_shape, common_kinds, hash_part, prepare
+from phash_jax.picture_hashes import (
+    Kind,
+    PictureBatches,
+    bits_shape,
+    common_kinds,
+    hash_part,
+    prepare,
+)
 from phash_jax.placement import num_cpu_cores
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import WorkdirError, claim
@@ -164,7 +171,7 @@ def _hash_all(
     done = catalog.parts_done(workdir)
     share = range(processes.number(), len(parts), processes.count())
     missing = [index for index in share if index not in done]
-    batches = Batches(hash_size=hash_size, pillow=pillow)
+    batches = PictureBatches(hash_size=hash_size, pillow=pillow)
     prepare_one = functools.partial(
         prepare, hashes=hashes, hash_size=hash_size, pillow=pillow, whole=whole
     )

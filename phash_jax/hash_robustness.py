@@ -20,7 +20,8 @@ from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
 from phash_jax.hashing import HASHES
 from phash_jax.json_files import write_json
-from phash_jax.metrics import append_record, read_metrics, rewrite_records
+from phash_jax.metrics import append_record, read_by
+from phash_jax.padding import padded
 from phash_jax.placement import use_cpu_cores
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.report import report
@@ -157,8 +158,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     bits = _num_bits(test, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
     clean, _ = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
-    records = {record["distortion"]: record for record in read_metrics(path)}
-    rewrite_records(path, records.values())
+    records = read_by(path, "distortion")
     todo = [name for name in chosen if name not in records]
     with (
         path.open("a") as file,
@@ -228,8 +228,7 @@ def _in_batches(
     found = []
     for start in range(0, len(test), batch_size):
         images = test.images[start : start + batch_size]
-        kept = len(images)
-        images = np.pad(images, ((0, batch_size - kept), (0, 0), (0, 0), (0, 0)))
+        kept, images = len(images), padded(images, batch_size)
         numbers = np.arange(start, start + batch_size, dtype=np.int32)
         measured = hashed(key, images, numbers, jnp.int32(severity))
         found.append(jax.tree.map(lambda array, kept=kept: np.asarray(array)[:kept], measured))

@@ -54,6 +54,19 @@ def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
         file.writelines(json.dumps(record) + "\n" for record in records)
 
 
+def read_by(path: Path, field: str) -> dict[str, dict[str, Any]]:
+    """The records of a file to be continued, by a field that each has; none where there is no file.
+
+    What a crash left of the last line, and would spoil the next, is removed.
+
+    Raises:
+        ValueError: the file is damaged before its last line.
+    """
+    records = {record[field]: record for record in read_metrics(path)}
+    rewrite_records(path, records.values())
+    return records
+
+
 def append_record(file: TextIO, record: dict[str, Any]) -> None:
     """Adds one JSON line, on disk when this returns."""
     file.write(json.dumps(record) + "\n")

@@ -157,7 +157,7 @@ def _program(hashes: tuple[str, ...], hash_size: int, pillow: str):
     return decide
 
 
-class Batches:
+class PictureBatches:
     """Collects images for the device until a batch of one shape is full.
 
     Batches have a fixed length, and begin anew with each part: so each shape is compiled once, and
@@ -214,7 +214,11 @@ def bits_shape(name: str, hash_size: int) -> tuple[int, int]:
 
 
 def hash_part(
-    read: Iterable[pictures.Picture], batches: Batches, *, hashes: Sequence[str], hash_size: int
+    read: Iterable[pictures.Picture],
+    batches: PictureBatches,
+    *,
+    hashes: Sequence[str],
+    hash_size: int,
 ) -> tuple[list[int], dict[str, np.ndarray], dict[int, str], dict[int, tuple[str, ...]]]:
     """Hashes the pictures of one part.
 

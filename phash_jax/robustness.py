@@ -23,8 +23,9 @@ from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_nam
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.examples import plot_distortions
 from phash_jax.json_files import read_json, write_json
-from phash_jax.metrics import append_record, read_metrics, rewrite_records
+from phash_jax.metrics import append_record, read_by
 from phash_jax.networks import Networks, restore_all
+from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.workdir import WorkdirError, claim
@@ -45,7 +46,7 @@ def distort_batch(distortion: Distortion, key, images, numbers, severity):
     return jax.vmap(distortion, in_axes=(0, 0, None))(keys, images, severity)
 
 
-class Batches:
+class ResidentBatches:
     """A test split resident on the devices, in padded batches of one size.
 
     Attributes:
@@ -62,24 +63,17 @@ class Batches:
         shards = len(devices)
         size = -(-min(batch_size, len(split)) // shards) * shards
         sharding = NamedSharding(self.mesh, PartitionSpec(BATCH))
-        self.batches = [
-            jax.device_put(_padded(split, start, size), sharding)
-            for start in range(0, len(split), size)
-        ]
-
-
-def _padded(split: Split, start: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    images, labels = split.images[start : start + size], split.labels[start : start + size]
-    padding = size - len(labels)
-    return (
-        np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
-        np.pad(labels.astype(np.int32), (0, padding), constant_values=-1),
-        np.arange(start, start + size, dtype=np.int32),
-    )
+        self.batches = []
+        for start in range(0, len(split), size):
+            of_batch = slice(start, start + size)
+            images = padded(split.images[of_batch], size)
+            labels = padded(split.labels[of_batch].astype(np.int32), size, value=-1)
+            numbers = np.arange(start, start + size, dtype=np.int32)
+            self.batches.append(jax.device_put((images, labels, numbers), sharding))
 
 
 def make_count_correct(
-    all_networks: Sequence[Networks], distortion: Distortion, images: Batches
+    all_networks: Sequence[Networks], distortion: Distortion, images: ResidentBatches
 ) -> Callable:
     """Returns a jitted ``(variables, images, labels, numbers, key, severity) -> counts``.
 
@@ -164,7 +158,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     records = _measure(
         all_networks,
         chosen,
-        Batches(test, batch_size=config.test_batch_size, devices=jax.devices()),
+        ResidentBatches(test, batch_size=config.test_batch_size, devices=jax.devices()),
         workdir / "grid.jsonl",
         severities=severities,
         draws=fields.draws,
@@ -185,7 +179,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
 def _measure(
     all_networks: Sequence[Networks],
     chosen: Sequence[str],
-    images: Batches,
+    images: ResidentBatches,
     path: Path,
     *,
     severities: Sequence[int],
@@ -194,9 +188,7 @@ def _measure(
     name: str,
 ) -> dict[str, dict[str, Any]]:
     """The records of ``path`` by distortion, those that are missing measured and added."""
-    records = {record["distortion"]: record for record in read_metrics(path)}
-    # What a crash left of the last line would spoil the next.
-    rewrite_records(path, records.values())
+    records = read_by(path, "distortion")
     todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
     grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
     variables = [jax.device_put(n.variables, images.replicated) for n in all_networks]
@@ -237,7 +229,12 @@ def _identity(key, image, severity):
 
 
 def _count_all(
-    count: Callable, variables: list, images: Batches, key: jax.Array, severity: int, progress
+    count: Callable,
+    variables: list,
+    images: ResidentBatches,
+    key: jax.Array,
+    severity: int,
+    progress,
 ) -> list[list[int]]:
     """Correct answers of every run and seed over all batches."""
     totals = None

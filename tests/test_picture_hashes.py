@@ -44,7 +44,7 @@ def test_colorhash_on_the_host_and_on_the_device_agree(mode):
 
 
 def test_the_device_is_not_given_more_than_it_gets_done():
-    batches = picture_hashes.Batches(hash_size=8, pillow="13.0")
+    batches = picture_hashes.PictureBatches(hash_size=8, pillow="13.0")
     images = np.random.default_rng(0).integers(0, 256, (256 * 5 + 3, 8, 8), np.uint8)
     for row, image in enumerate(images):
         batches.add(row, ("average_hash",), image)
