@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import load_config
+from conftest import load_config, make_small_config
 
-from phash_jax.workdir import flatten
+from phash_jax.train import train
+from phash_jax.workdir import claim, flatten
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -37,8 +38,21 @@ def _titles():
     return re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_its_code_runs(number):
+@pytest.mark.parametrize("number", range(3))
+def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert len(blocks) == 2
-    exec(compile(blocks[number], f"README.md, block {number}", "exec"), {})
+    assert len(blocks) == 3
+    names = {}
+    if number == 0:
+        # As a minute of training would leave it, for smaller pictures.
+        config = make_small_config()
+        config.data.classes = "cat,dog"
+        config.train.update({"num_seeds": 2, "num_steps": 5, "checkpoint_every": 5})
+        workdir = tmp_path / "runs" / "quickstart" / "phash"
+        claim(workdir, config)
+        train(config, dataset.train, num_classes=2, workdir=workdir)
+        blocks[0] = blocks[0].replace("32, 32", "16, 16")
+        monkeypatch.chdir(tmp_path)
+    exec(compile(blocks[number], f"README.md, block {number}", "exec"), names)
+    if number == 0:
+        assert names["logits"].shape == (2, 10, 2)
