@@ -2,21 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from phash_jax.augment import check_smaller
-from phash_jax.choices import choose, names
+from phash_jax.choices import choose
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import TEST_SETS
-from phash_jax.model import ConvNet, make_model
+from phash_jax.model import ConvNet
 from phash_jax.optimizers import averaged
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_groups, to_host
@@ -136,55 +135,58 @@ def predict_split(
 
 
 def make_evaluate(
-    config: ml_collections.ConfigDict, dataset: Dataset, placement: Placement
+    model: ConvNet,
+    dataset: Dataset,
+    placement: Placement,
+    *,
+    preprocess: str,
+    test_sets: Sequence[str],
+    batch_size: int,
+    test_flip: bool = False,
+    test_shift: int = 0,
 ) -> Callable:
-    """Returns a function from a stacked TrainState to its logits on the test sets of a config.
+    """Returns a function from a stacked TrainState to its logits on the test sets.
 
     Its programs are compiled when it is first called.
 
     Args:
-        config: the whole config the networks are trained with.
+        model: the module that was trained.
         dataset: its test split is used.
         placement: the layout the networks are trained with.
+        preprocess: key of ``PREPROCESS``.
+        test_sets: keys of ``TEST_SETS``.
+        batch_size: images tested at once.
+        test_flip: whether the mirrored image is tested too.
+        test_shift: pixels that the image is moved by and tested again; 0: not.
 
     Returns:
-        ``(state) -> logits``: for each of ``config.test_sets`` float32 ``[seeds, N, outputs]``.
+        ``(state) -> logits``: for each test set float32 ``[seeds, N, outputs]``.
 
     Raises:
-        ValueError: an unknown test set.
+        ValueError: an unknown preprocessing or test set.
     """
-    model = make_model(
-        config.model, num_classes=len(dataset.class_names), cpu_convolution=placement.on_cpu
-    )
-    preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
+    chosen = choose(PREPROCESS, preprocess, "preprocess")
     predict_groups = {
         name: make_predict(
             model,
-            preprocess,
+            chosen,
             choose(TEST_SETS, name, "test_sets"),
             placement,
-            test_flip=config.test_flip,
-            test_shift=config.test_shift,
+            test_flip=test_flip,
+            test_shift=test_shift,
         )
-        for name in names(config.test_sets)
+        for name in test_sets
     }
 
     def evaluate(state) -> dict[str, np.ndarray]:
         return {
             name: predict_split(
-                predict_group, state, dataset.test, placement, batch_size=config.test_batch_size
+                predict_group, state, dataset.test, placement, batch_size=batch_size
             )
             for name, predict_group in predict_groups.items()
         }
 
     return evaluate
-
-
-def evaluate(
-    config: ml_collections.ConfigDict, state, dataset: Dataset, placement: Placement
-) -> dict[str, np.ndarray]:
-    """Tests trained networks once: ``make_evaluate(config, dataset, placement)(state)``."""
-    return make_evaluate(config, dataset, placement)(state)
 
 
 def accuracies(

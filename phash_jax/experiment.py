@@ -18,9 +18,10 @@ from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.data.load import load_dataset
 from phash_jax.distillation import keep_teacher, make_teacher
 from phash_jax.errors import UserError, is_disk_full
-from phash_jax.evaluate import accuracies, evaluate, make_evaluate
+from phash_jax.evaluate import accuracies, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
+from phash_jax.model import make_model
 from phash_jax.networks import restore
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.published import is_comparable
@@ -32,6 +33,32 @@ from phash_jax.workdir import claim, locked
 
 class RunFailedError(UserError):
     """Some of several runs failed."""
+
+
+def make_evaluate_of(
+    config: ml_collections.ConfigDict, dataset: Dataset, placement: Placement
+) -> Callable:
+    """``evaluate.make_evaluate`` for the networks and test sets that a config describes."""
+    model = make_model(
+        config.model, num_classes=len(dataset.class_names), cpu_convolution=placement.on_cpu
+    )
+    return make_evaluate(
+        model,
+        dataset,
+        placement,
+        preprocess=config.preprocess,
+        test_sets=names(config.test_sets),
+        batch_size=config.test_batch_size,
+        test_flip=config.test_flip,
+        test_shift=config.test_shift,
+    )
+
+
+def evaluate(
+    config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, placement: Placement
+) -> dict[str, np.ndarray]:
+    """Tests trained networks once: ``make_evaluate_of(config, dataset, placement)(state)``."""
+    return make_evaluate_of(config, dataset, placement)(state)
 
 
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
@@ -51,7 +78,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     tested: dict[int, dict[str, np.ndarray]] = {}
 
     def make_test(placement: Placement) -> Test:
-        logits_of = make_evaluate(config, dataset, placement)
+        logits_of = make_evaluate_of(config, dataset, placement)
 
         def test(state) -> dict[str, list[float]]:
             tested.clear()

@@ -13,7 +13,7 @@ from conftest import make_small_config
 
 from phash_jax import export_distorted, robustness
 from phash_jax.distortions import DISTORTIONS
-from phash_jax.evaluate import evaluate
+from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
 from phash_jax.metrics import read_metrics
 from phash_jax.report import report

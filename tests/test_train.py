@@ -10,7 +10,8 @@ import pytest
 from conftest import load_config
 
 from phash_jax import checkpoint
-from phash_jax.evaluate import accuracies, evaluate, make_evaluate
+from phash_jax.evaluate import accuracies
+from phash_jax.experiment import evaluate, make_evaluate_of
 from phash_jax.train import TrainingDivergedError, train
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
@@ -135,7 +136,7 @@ def test_networks_are_tested_on_the_way_and_train_as_they_would_without(gentle, 
     config.train.test_every = 10
 
     def make_test(placement):
-        logits_of = make_evaluate(config, dataset, placement)
+        logits_of = make_evaluate_of(config, dataset, placement)
         return lambda state: accuracies(logits_of(state), dataset.test.labels)
 
     state, placement, records = run(config, dataset, tmp_path / "tested", make_test=make_test)
