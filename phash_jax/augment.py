@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Key, UInt8
 
 from phash_jax.choices import choose, names
-from phash_jax.distortions import CHOICES, CLEAN, DISTORTIONS, Distortion
+from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, choices
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
@@ -24,8 +24,8 @@ def augment_names(text: str) -> list[str]:
     Raises:
         ValueError: a name is unknown.
     """
-    choices = {CLEAN: (CLEAN,)} | CHOICES
-    return [name for part in names(text) for name in choose(choices, part, "train.augment")]
+    known = {CLEAN: (CLEAN,)} | choices()
+    return [name for part in names(text) for name in choose(known, part, "train.augment")]
 
 
 def check_smaller(pixels: int, image_shape: tuple[int, int, int], field: str) -> None:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from phash_jax import catalog, processes, provenance, tables
 from phash_jax.choices import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split
-from phash_jax.data.load import load_dataset
+from phash_jax.data.load import load_in_all
 from phash_jax.hashing import HASHES, Decision
 from phash_jax.padding import padded
 from phash_jax.published import FIG_3_1_LABELS
@@ -55,7 +55,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     if processes.as_first(not catalog.is_finished(workdir)):
         image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
         _write(
-            load_dataset(config.data),
+            load_in_all(config.data),
             workdir,
             image_dir,
             hashes=hashes,

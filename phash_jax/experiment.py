@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ml_collections
 import numpy as np
@@ -14,10 +13,10 @@ from phash_jax import processes, provenance, results
 from phash_jax.augment import check_smaller
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.choices import names
-from phash_jax.data.dataset import Dataset, fingerprint
-from phash_jax.data.load import load_dataset
+from phash_jax.data.dataset import Dataset
+from phash_jax.data.load import load_in_all
 from phash_jax.distillation import keep_teacher, make_teacher
-from phash_jax.errors import UserError, is_disk_full
+from phash_jax.errors import UserError
 from phash_jax.evaluate import accuracies, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
@@ -72,7 +71,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
 
     teacher = None
     if config.train.teacher:
-        teacher = _in_all(lambda: _restore_teacher(config, dataset, workdir), "teacher")
+        teacher = processes.in_all(lambda: _restore_teacher(config, dataset, workdir), "teacher")
 
     # Of the newest test during the training, by step: the last need not be done twice.
     tested: dict[int, dict[str, np.ndarray]] = {}
@@ -138,33 +137,12 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
     return make_teacher(networks)
 
 
-def _in_all(load: Callable[[], Any], what: str) -> Any:
-    """What ``load`` returns; an error in one of several processes is one in all, so none waits."""
-    loaded, failed = None, None
+def _load_or_error(fields: ml_collections.ConfigDict) -> Dataset | ValueError:
+    """The error is returned, so that the same pictures are not looked for again for every run."""
     try:
-        loaded = load()
-    except (OSError, ValueError, CheckpointError) as error:
-        failed = error
-    if processes.any_of(failed is not None):
-        if isinstance(failed, OSError) and not is_disk_full(failed):
-            raise ValueError(str(failed)) from failed
-        raise failed or ValueError(f"another process could not load its {what} and says why")
-    return loaded
-
-
-def _load(fields: ml_collections.ConfigDict) -> Dataset:
-    """The dataset, which is the same in all processes.
-
-    Raises:
-        ValueError: it cannot be loaded, or the processes have not loaded the same one.
-    """
-    dataset = _in_all(lambda: load_dataset(fields), "pictures")
-    if processes.count() > 1 and not processes.all_have(fingerprint(dataset)):
-        raise ValueError(
-            "not all processes have loaded the same pictures: they need one folder that all see, "
-            "or folders that hold the same, each picture readable in all"
-        )
-    return dataset
+        return load_in_all(fields)
+    except ValueError as error:
+        return error
 
 
 def _step(state: TrainState) -> int:
@@ -207,8 +185,9 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 results.clear_failure(run_workdir)
             try:
                 if run.data != loaded:
-                    dataset = _load(run.data)
-                    loaded = run.data
+                    dataset, loaded = _load_or_error(run.data), run.data
+                if isinstance(dataset, ValueError):
+                    raise dataset
                 finished[run.name] = _run_one(run, dataset, run_workdir)
             except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:
                 # What a collective raises when another process has ended.

@@ -62,9 +62,11 @@ def read_by(path: Path, field: str) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: the file is damaged before its last line.
     """
-    records = {record[field]: record for record in read_metrics(path)}
-    rewrite_records(path, records.values())
-    return records
+    records = read_metrics(path)
+    if not all(field in record for record in records):
+        raise damaged(path, f"a record has no {field}", _ELSEWHERE)
+    rewrite_records(path, records)
+    return {record[field]: record for record in records}
 
 
 def append_record(file: TextIO, record: dict[str, Any]) -> None:

@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import platform
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from phash_jax.errors import UserError
+from phash_jax.errors import UserError, is_disk_full
 from phash_jax.placement import use_cpu_cores
 
 # One may have many more large pictures to hash than another. Who has ended is noticed otherwise.
@@ -150,6 +151,30 @@ def as_first(flag: bool) -> bool:
     if count() == 1:
         return flag
     return bool(multihost_utils.broadcast_one_to_all(np.array(flag)))
+
+
+def in_all(load: Callable[[], Any], what: str) -> Any:
+    """What ``load`` returns in this process; an error in one is one in all, so that none waits.
+
+    Args:
+        load: must not wait for the other processes.
+        what: it loads, for the message of those in which nothing went wrong.
+
+    Raises:
+        ValueError: it cannot be loaded, here or in another process.
+        UserError: as ``load`` raises it.
+        OSError: the disk is full.
+    """
+    loaded, failed = None, None
+    try:
+        loaded = load()
+    except (OSError, ValueError, UserError) as error:
+        failed = error
+    if any_of(failed is not None):
+        if isinstance(failed, OSError) and not is_disk_full(failed):
+            raise ValueError(str(failed)) from failed
+        raise failed or ValueError(f"another process could not load its {what} and says why")
+    return loaded
 
 
 def all_have(text: str) -> bool:

@@ -16,13 +16,16 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Args:
         path: the file. Beside it lies meanwhile the one to write, ``<name>.partial``.
+
+    Raises:
+        OSError: the file cannot be written, errno ENOSPC for want of space.
     """
     temporary = path.with_name(path.name + ".partial")
     try:
         yield temporary
         # Of nothing, nothing can be lost.
         if temporary.stat().st_size:
-            with temporary.open("rb") as file:
+            with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:

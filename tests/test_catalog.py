@@ -1,8 +1,8 @@
 """The Parquet catalog, queries on it, and the job that catalogs a dataset."""
 
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import forked
@@ -198,10 +198,26 @@ def test_a_dataset_becomes_files_and_rows(tmp_path, small_parts):
     assert set(columns["Width"]) == {16}
 
 
+# Killed by itself when it is about to write the second of three parts.
+DIES = """
+import os, signal, sys
+from phash_jax import catalog
+write = catalog.write_part
+def write_or_die(folder, index, columns):
+    if index == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(folder, index, columns)
+catalog.write_part = write_or_die
+import runpy
+sys.argv[0] = "main.py"
+runpy.run_path("main.py", run_name="__main__")
+"""
+
+
 def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {}
-    for split, count in (("train", 4_100), ("test", 100)):
+    for split, count in (("train", 2_100), ("test", 100)):
         arrays[f"{split}_images"] = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
         arrays[f"{split}_labels"] = np.arange(count) % 2
     np.savez(tmp_path / "data.npz", **arrays)
@@ -213,19 +229,17 @@ def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     }
     command = ["--config=configs/catalog.py", f"--workdir={tmp_path / 'killed'}"]
     command += [f"--config.{name}={value}" for name, value in fields.items()]
-    first = forked.start(command, tmp_path / "output.txt")
-    while not catalog.parts_done(tmp_path / "killed") and first.is_alive():
-        time.sleep(0.01)
-    first.kill()
-    first.join()
-    assert catalog.parts_done(tmp_path / "killed")
+    first = forked.start_code(DIES, command, tmp_path / "output.txt")
+    first.join(120)
+    assert first.exitcode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
+    assert catalog.parts_done(tmp_path / "killed") == {0}
     assert not catalog.is_finished(tmp_path / "killed")
-    (first_png,) = (tmp_path / "images").glob("*0000.png")
+    first_png = tmp_path / "images" / "train_00000.png"
     written = first_png.stat().st_mtime_ns
     finished = forked.run(command)
     assert finished.returncode == 0, finished.stderr
     assert first_png.stat().st_mtime_ns == written
-    assert len(list((tmp_path / "images").iterdir())) == 4_200
+    assert len(list((tmp_path / "images").iterdir())) == 2_200
     catalog_dataset.run(make_config(**fields), tmp_path / "whole")
     assert (tmp_path / "killed/catalog.parquet").read_bytes() == (
         tmp_path / "whole/catalog.parquet"
@@ -264,7 +278,7 @@ def test_the_first_ten_of_cifar10(tmp_path, real_cifar10, monkeypatch):
     small = real_cifar10.train.images[:40], real_cifar10.train.labels[:40]
     split = type(real_cifar10.train)(*small, real_cifar10.train.ids[:40])
     dataset = type(real_cifar10)(split, split, real_cifar10.class_names)
-    monkeypatch.setattr(catalog_dataset, "load_dataset", lambda data: dataset)
+    monkeypatch.setattr(catalog_dataset, "load_in_all", lambda data: dataset)
     text = catalog_dataset.run(make_config(**{"data.name": "cifar10"}), tmp_path)
     assert text.splitlines()[4].split()[:3] == ["train_00000", "frog", "train"]
     assert "the same" in text.splitlines()

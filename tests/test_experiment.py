@@ -5,6 +5,7 @@ from conftest import load_config
 
 from phash_jax import experiment, processes
 from phash_jax.data.dataset import fingerprint
+from phash_jax.data.load import load_in_all
 from phash_jax.workdir import claim
 
 
@@ -33,15 +34,15 @@ def test_networks_tested_after_the_last_step_are_not_tested_again(
 def test_processes_that_have_loaded_other_pictures_do_not_train(monkeypatch):
     fields = load_config("original").data
     fields.train_size, fields.test_size = 8, 4
-    ours = experiment._load(fields)
-    assert fingerprint(ours) == fingerprint(experiment._load(fields))
-    # Of another seed the pictures are others, but not the labels and names; of another size all.
-    fields.train_size = 6
-    assert fingerprint(ours) != fingerprint(experiment._load(fields))
+    ours = load_in_all(fields)
+    assert fingerprint(ours) == fingerprint(load_in_all(fields))
+    # Pictures of another seed have the same labels and names.
+    fields.seed = 1
+    assert fingerprint(ours) != fingerprint(load_in_all(fields))
     monkeypatch.setattr(processes, "count", lambda: 2)
     monkeypatch.setattr(processes, "any_of", lambda flag: flag)
     monkeypatch.setattr(processes, "all_have", lambda text: text == fingerprint(ours))
     with pytest.raises(ValueError, match="not all processes have loaded the same pictures"):
-        experiment._load(fields)
-    fields.train_size = 8
-    assert fingerprint(experiment._load(fields)) == fingerprint(ours)
+        load_in_all(fields)
+    fields.seed = 0
+    assert fingerprint(load_in_all(fields)) == fingerprint(ours)

@@ -20,10 +20,11 @@ from phash_jax.metrics import read_metrics
 # An odd number of seeds, so that every batch is split over all four devices; and at this rate float
 # noise does not grow.
 FIELDS = {
-    "train.num_seeds": 1,
+    "train.num_seeds": 3,
     "train.batch_size": 64,
-    "train.num_steps": 120,
-    "train.checkpoint_every": 40,
+    "train.num_steps": 60,
+    "train.log_every": 5,
+    "train.checkpoint_every": 20,
     "optimizer.learning_rate": 1e-4,
 }
 
@@ -100,6 +101,7 @@ def test_a_process_that_has_joined_is_stopped_by_sigterm_at_any_time(tmp_path):
     process = start_code(JOINED, [free_address()], tmp_path / "output.txt")
     process.join(120)
     said = (tmp_path / "output.txt").read_text()
+    assert process.exitcode == 1, said
     assert said.strip().endswith("StopRequestedError: SIGTERM"), said
 
 
@@ -128,7 +130,7 @@ def test_training_in_two_processes(tmp_path, npz):
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     together, alone = tmp_path / "together", tmp_path / "alone"
     finish(training(together, npz), outputs)
-    assert "step 120, training accuracy" in outputs[0].read_text()
+    assert "step 60, training accuracy" in outputs[0].read_text()
     assert "step" not in outputs[1].read_text()
 
     single = start(training(alone, npz, **{"train.cpu_devices": 4}), outputs[0])
@@ -138,7 +140,7 @@ def test_training_in_two_processes(tmp_path, npz):
     loss_alone = of(read_metrics(alone / "metrics.jsonl"), "loss")
     np.testing.assert_allclose(of(records, "loss"), loss_alone, **TOLERANCE)
     step, state = final_arrays(alone)
-    assert step == 120
+    assert step == 60
     ours, sha256 = newest(together, state)
     jax.tree.map(
         lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=2e-2, atol=2e-4),
@@ -152,7 +154,7 @@ def test_training_in_two_processes(tmp_path, npz):
     interruptible = training(interrupted, npz, **{"train.stream": "always"})
     # Our message, or what JAX says before it ends a process, whichever comes first.
     lost = "error: process . has lost another one|Terminating process because the JAX distributed"
-    for killed, saved in ((0, 40), (1, 80)):
+    for killed, saved in ((0, 20), (1, 40)):
         both = start_both(interruptible, outputs)
         wait_until(lambda saved=saved: saved in saved_steps(interrupted), both[0])
         both[killed].kill()
@@ -164,15 +166,15 @@ def test_training_in_two_processes(tmp_path, npz):
         assert codes[1 - killed] not in (0, None)
         assert re.search(lost, outputs[1 - killed].read_text())
         outputs[1 - killed].unlink()
-    assert max(saved_steps(interrupted)) == 80
+    assert max(saved_steps(interrupted)) == 40
     both = start_both(interruptible, outputs)
-    wait_until(lambda: last_step(interrupted) > 80, both[0])
+    wait_until(lambda: last_step(interrupted) > 40, both[0])
     for process in both:
         process.terminate()
     assert join_both(both, outputs) == [0, 0], [output.read_text() for output in outputs]
     assert "stopped by SIGTERM" in outputs[1].read_text()
     stopped_at = read_metrics(interrupted / "metrics.jsonl")[-1]["step"]
-    assert max(saved_steps(interrupted)) == stopped_at < 120
+    assert max(saved_steps(interrupted)) == stopped_at < 60
 
     finish(interruptible, outputs)
     assert newest(interrupted, state)[1] == sha256
@@ -198,8 +200,7 @@ def test_a_seed_in_each_process(tmp_path, npz):
 def test_a_checkpoint_that_only_one_process_sees(tmp_path, npz):
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     workdirs = [tmp_path / "on_one_disk", tmp_path / "on_another"]
-    # Three groups of one seed, each over all devices.
-    fields = {"train.num_seeds": 3, "train.num_steps": 20, "train.checkpoint_every": 20}
+    fields = {"train.num_steps": 20, "train.checkpoint_every": 20}
     finish(training(workdirs[0], npz, **fields), outputs)
     # As after a kill between the last checkpoint and the test.
     (workdirs[0] / "results.json").unlink()

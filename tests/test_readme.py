@@ -21,6 +21,9 @@ def test_every_module_and_config_is_named():
     assert len(modules) > 30
     assert len(configs) > 15
     assert [name for name in (*modules, *folders, *configs) if f"`{name}`" not in TEXT] == []
+    mentioned = set(re.findall(r"`(\w+\.py)`", TEXT)) - {"main.py"}
+    everywhere = {path.name for path in (ROOT / "phash_jax").rglob("*.py")}
+    assert mentioned - everywhere == set()
 
 
 def test_every_field_and_file_is_there():

@@ -464,6 +464,12 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     damaged = make_robustness(tmp_path / "damaged", ["median_hash"])
     (damaged / "results.json").write_text("{")
     folders = [first, other, damaged, second, again, deeper]
+    # Without the comparison they are runs that lie side by side.
+    assert robustness.tested_alike(folders) == [[folder] for folder in folders]
+    for name in ("runs", "augmented"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"runs": {"raw": {}}}')
+        folders.append(tmp_path / name)
     assert robustness.tested_alike(folders) == [
         [first, second],
         [other],
@@ -473,7 +479,7 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     ]
     report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
-    section = made[made.index("images (first)") :].split("\n## ")[0]
+    section = made[made.index("images (first, second)") :].split("\n## ")[0]
     assert re.search(r"\| median_hash +\| 2 +\| 900 +\| 50.0 % .*\| 40.0 %", section)
     assert re.search(r"\| fog .*\| 60.0 % \[.*\| \+20.0", section), section
     assert "results.json is damaged" in made
@@ -486,9 +492,9 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
         "robustness of median_hash against raw",
     ]
     pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
-    assert [v.claim.split(":")[0] for v in robustness.verdicts([first, second, pair])] == [
+    assert [v.claim.split(":")[0] for v in robustness.verdicts([*folders, pair])] == [
         "robustness of average_hash against raw",
-        "robustness of median_hash against raw (first)",
+        "robustness of median_hash against raw (first, second)",
         "robustness of median_hash against raw (pair)",
     ]
 

@@ -26,6 +26,7 @@ def test_every_table_of_the_trained_networks_is_the_reports(tmp_path, monkeypatc
     assert len(workdirs) >= 5
     report.write(tmp_path, workdirs)
     made = (tmp_path / "report.md").read_text()
+    assert (RUNS / "notes.md").read_text().strip() in kept
     # All but the last, which has the commit of every start.
     tables = [block for block in made.split("\n\n") if block.startswith("|")][:-1]
     assert len(tables) >= 20

@@ -6,10 +6,12 @@ import ml_collections
 import numpy as np
 from absl import logging
 
+from phash_jax import processes
 from phash_jax.choices import choose, names
 from phash_jax.data.dataset import (
     Dataset,
     Split,
+    fingerprint,
     repeat_train,
     scramble_train,
     select_classes,
@@ -76,4 +78,20 @@ def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
         len(dataset.test),
         ", ".join(dataset.class_names),
     )
+    return dataset
+
+
+def load_in_all(data: ml_collections.ConfigDict) -> Dataset:
+    """As ``load_dataset``, in every process of a job, which must have loaded the same.
+
+    Raises:
+        ValueError: it cannot be loaded, or the processes have not loaded the same.
+        OSError: the disk is full.
+    """
+    dataset = processes.in_all(lambda: load_dataset(data), "pictures")
+    if processes.count() > 1 and not processes.all_have(fingerprint(dataset)):
+        raise ValueError(
+            "not all processes have loaded the same pictures: they need one folder that all see, "
+            "or folders that hold the same, each picture readable in all"
+        )
     return dataset

@@ -24,19 +24,23 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "extra": tuple(EXTRA),
     "study": tuple(STUDY),
 }
-# What a list of distortions may have in it, and which each of it stands for.
-CHOICES: dict[str, tuple[str, ...]] = GROUPS | {name: (name,) for name in DISTORTIONS}
 
 
-def distortion_names(text: str, *, field: str = "distortions.names") -> list[str]:
-    """Keys of ``DISTORTIONS`` that a comma-separated list of them and of ``GROUPS`` names.
+def choices() -> dict[str, tuple[str, ...]]:
+    """What a list of distortions may have in it, and the distortions that each of it stands for."""
+    return GROUPS | {name: (name,) for name in DISTORTIONS}
+
+
+def distortion_names(text: str) -> list[str]:
+    """Keys of ``DISTORTIONS`` that ``config.distortions.names``, with commas, stands for.
 
     Raises:
         ValueError: a name is unknown, or there is none.
     """
-    found = [name for part in names(text) for name in choose(CHOICES, part, field)]
+    known = choices()
+    found = [name for part in names(text) for name in choose(known, part, "distortions.names")]
     if not found:
-        raise ValueError(f"{field} is empty: choose some of {', '.join(CHOICES)}")
+        raise ValueError(f"distortions.names is empty: choose some of {', '.join(known)}")
     return list(dict.fromkeys(found))
 
 

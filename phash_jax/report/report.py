@@ -114,8 +114,9 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
         + tables.markdown(cells)
         + "\nDifferences within a seed (the same initial weights and batches, where what is "
         "changed leaves them the same), averaged over seeds; in brackets their 95 % interval. "
-        "Networks of one robustness test are adjusted for their number (Holm), and so are the "
-        f"distortions of each.{pictures}\n"
+        "Verdicts on robustness are adjusted (Holm) for the number of networks of a test, those on "
+        "single distortions for the number of distortions; the intervals are not, and may leave 0 "
+        f"out beside a verdict that is not decided.{pictures}\n"
     )
 
 

@@ -67,37 +67,48 @@ def per_seed(
 
 
 def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
-    """Workdirs of the job robustness, together those that are one test of one folder's runs.
+    """Those of the workdirs that are of this job, together those that are one test.
 
-    They have the same images and distortions, and their networks lie in the same folder, such as
-    runs of one comparison that were tested one after another. A run that was tested twice is not
-    taken for two.
+    They have the same images and distortions, and their networks are runs of the same comparison,
+    trained for as many steps, tested one after another. The comparison is one of the workdirs too:
+    runs that only lie side by side are not taken for one. Nor is a run that was tested twice for
+    two.
     """
+    comparisons = {Path(w).absolute().name for w in workdirs if read_config(Path(w)).get("runs")}
     groups: dict[str, list[Path]] = {}
     names: dict[str, set[str]] = {}
-    for workdir in workdirs:
-        test, networks = _test_and_networks(workdir)
+    for workdir in folders_of_job(workdirs, "robustness"):
+        test, networks = _test_and_networks(workdir, comparisons)
         key = test if not names.get(test, set()) & networks else str(workdir)
         groups.setdefault(key, []).append(workdir)
         names.setdefault(key, set()).update(networks)
     return list(groups.values())
 
 
-def _test_and_networks(workdir: Path) -> tuple[str, set[str]]:
-    """What was tested how, and the names of the networks; of a damaged workdir its own name."""
+def _test_and_networks(workdir: Path, comparisons: set[str]) -> tuple[str, set[str]]:
+    """What was tested how, and the names of the networks; the workdir's own name where it is alone.
+
+    Args:
+        workdir: of the job robustness, perhaps a damaged one.
+        comparisons: names of folders of runs.
+    """
+    alone = str(workdir), set()
     try:
         result = read_result(workdir, "networks")
-    except ValueError:
-        return str(workdir), set()
-    config = flatten(read_config(workdir))
+        trained = {
+            (Path(of["folder"]).parent.name, of["num_steps"]) for of in result["networks"].values()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return alone
+    if len(trained) != 1 or not {name for name, _ in trained} <= comparisons:
+        return alone
     asked = {
         field: value
-        for field, value in config.items()
+        for field, value in flatten(read_config(workdir)).items()
         if field.startswith(("data.", "distortions.")) and field not in FREE_FIELDS
     }
     tested = [result.get(name) for name in ("test_size", "severities", "distortions")]
-    parents = {str(Path(of["folder"]).parent) for of in result["networks"].values()}
-    return repr((sorted(asked.items()), tested, sorted(parents))), set(result["networks"])
+    return repr((sorted(asked.items()), tested, trained)), set(result["networks"])
 
 
 def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
@@ -235,13 +246,13 @@ def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
         base, *others = result["networks"]
         pairs += [(name, base) for name in others]
     found = []
-    for workdir, result in results.items():
+    for group, result in results.items():
         base, *others = result["networks"]
         over, chosen = averaged_over(result)
         means = [_mean_difference(result, name, base, chosen) for name in others]
         adjusted = holm([mean["p"] for mean in means])
         for name, mean, p in zip(others, means, adjusted, strict=True):
-            of = f" ({short[workdir]})" if pairs.count((name, base)) > 1 else ""
+            of = f" ({', '.join(short[w] for w in group)})" if pairs.count((name, base)) > 1 else ""
             severities = ", ".join(map(str, result["severities"]))
             found.append(
                 Verdict(
@@ -282,7 +293,7 @@ def _judged(
         ours["clean"], theirs["clean"], our_seeds=ours["seeds"], base_seeds=theirs["seeds"]
     )
     by_kind: dict[str, list[str]] = {"better": [], "worse": []}
-    compared = differences(result, name)
+    compared = [found for found in differences(result, name) if found[0] in chosen]
     for distortion, difference, p in compared:
         kind = conclusion(difference, p)
         if kind in by_kind:
@@ -318,10 +329,10 @@ def summaries(workdirs: Sequence[Path]) -> list[str]:
     return found
 
 
-def finished_networks(workdirs: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """Results of the job robustness, joined, by their first workdir; sections say what is not."""
+def finished_networks(workdirs: Sequence[Path]) -> dict[tuple[Path, ...], dict[str, Any]]:
+    """Results of the job robustness by the workdirs they are of; the sections say what is not."""
     found = {}
-    for group in tested_alike(folders_of_job(workdirs, "robustness")):
-        with contextlib.suppress(ValueError):
-            found[group[0]] = read_joined(group)
+    for group in tested_alike(workdirs):
+        with contextlib.suppress(OSError, ValueError):
+            found[tuple(group)] = read_joined(group)
     return found

@@ -24,9 +24,12 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
         ("arrays", _arrays),
         ("hash_study", _hash_study),
     ):
-        folders = folders_of_job(workdirs, job)
         joint = job == "robustness"
-        of_job = robustness.tested_alike(folders) if joint else [[folder] for folder in folders]
+        of_job = (
+            robustness.tested_alike(workdirs)
+            if joint
+            else [[folder] for folder in folders_of_job(workdirs, job)]
+        )
         for group in of_job:
             first = group[0]
             try:
@@ -38,7 +41,7 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
                 text = f"## {job}\n\nWithout a result: {reason} ({first.name})\n"
             if len(of_job) > 1:
                 title, _, rest = text.partition("\n")
-                text = f"{title} ({names[first]})\n{rest}"
+                text = f"{title} ({', '.join(names[folder] for folder in group)})\n{rest}"
             found.append(text)
     return found
 
