@@ -43,7 +43,7 @@ def test_the_amounts_of_the_floors(benchmark):
 def test_all_of_cifar10c_is_made_and_classified(benchmark, monkeypatch):
     script = benchmark("distortions")
     monkeypatch.setattr(script, "TEST_SIZE", 8)
-    few = {"cifar10c": ("contrast", "brightness"), "extra": ("saturate",)}
+    few = {"cifar10c": ("brightness",), "extra": ("saturate",)}
     monkeypatch.setattr(distortions, "GROUPS", few)
     seconds = script.classify()
     assert 0 < seconds < np.inf

@@ -14,6 +14,7 @@ from PIL import Image
 from phash_jax import catalog, catalog_dataset, codes
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import dhash
+from phash_jax.padding import padded
 
 ROOT = Path(__file__).parent.parent
 
@@ -111,10 +112,9 @@ def test_images_that_are_large_together_are_hashed_in_batches(tmp_path, monkeypa
     catalog_dataset.run(config, tmp_path / "at_once")
     monkeypatch.setattr(catalog_dataset, "_BATCH_BYTES", 3 * 16 * 16 * 3)
     sizes = []
-    padded = catalog_dataset._padded
     monkeypatch.setattr(
         catalog_dataset,
-        "_padded",
+        "padded",
         lambda images, count: sizes.append(count) or padded(images, count),
     )
     catalog_dataset.run(config, tmp_path / "in_batches")
