@@ -77,8 +77,8 @@ def fingerprint(dataset: Dataset) -> str:
     for name in SPLITS:
         split = getattr(dataset, name)
         sha.update(repr(split.images.shape).encode())
-        sha.update(np.ascontiguousarray(split.labels).tobytes())
-        sha.update("\n".join(split.ids.tolist()).encode())
+        sha.update(np.ascontiguousarray(split.labels))
+        sha.update(np.ascontiguousarray(split.ids).view(np.uint8))
         sample = split.images[:: -(-len(split) // _IMAGES_COMPARED)]
         sha.update(np.ascontiguousarray(sample).tobytes())
     return sha.hexdigest()
