@@ -12,6 +12,7 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from phash_jax.allocation import keep_freed_memory
 from phash_jax.choices import choose
 from phash_jax.errors import UserError, is_disk_full
 from phash_jax.stopping import StopRequestedError, stop_on_signals
@@ -147,5 +148,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
+    # Before there are threads, each with a heap of its own.
+    keep_freed_memory()
     logging.set_verbosity(logging.WARNING)
     app.run(main, flags_parser=_parse_flags)
