@@ -1,4 +1,4 @@
-"""The comparison in about two minutes on two CPU cores, on the embedded pictures of cats and dogs.
+"""The comparison in two to three minutes on two cores, on the embedded pictures of cats and dogs.
 
     python main.py --config=configs/quickstart.py --workdir=runs/quickstart
 
