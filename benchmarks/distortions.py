@@ -191,13 +191,12 @@ def classify() -> float:
     from phash_jax.distortions import DISTORTIONS, GROUPS
     from phash_jax.model import make_model
     from phash_jax.networks import Networks
-    from phash_jax.placement import on_cpu
     from phash_jax.robustness import ResidentBatches, distortion_key, make_count_correct
 
     images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
     split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))
     model = make_model(
-        default.get_config().model, num_classes=10, cpu_convolution=on_cpu(jax.devices())
+        default.get_config().model, num_classes=10, platform=jax.devices()[0].platform
     )
     variables = jax.vmap(lambda key: model.init(key, jnp.zeros((1, 32, 32, 3)), train=False))(
         jax.random.split(jax.random.key(0), 1)

@@ -61,7 +61,7 @@ def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, comp
     config = original.get_config()
     config.model.compute_dtype = compute_dtype
     placement = place(num_seeds=1, batch_size=batch_size)
-    model = make_model(config.model, num_classes=2, cpu_convolution=placement.on_cpu)
+    model = make_model(config.model, num_classes=2, platform=placement.platform)
     optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
     step = make_train_step(
         model,

@@ -39,7 +39,7 @@ def make_evaluate_of(
 ) -> Callable:
     """``evaluate.make_evaluate`` for the networks and test sets that a config describes."""
     model = make_model(
-        config.model, num_classes=len(dataset.class_names), cpu_convolution=placement.on_cpu
+        config.model, num_classes=len(dataset.class_names), platform=placement.platform
     )
     return make_evaluate(
         model,

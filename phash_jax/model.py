@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from phash_jax.choices import at_least, choose
-from phash_jax.convolution import conv_general_dilated
+from phash_jax.convolution import CONVOLUTIONS
 from phash_jax.placement import BATCH
 
 ACTIVATIONS: dict[str, Callable] = {"relu": nn.relu, "elu": nn.elu, "tanh": nn.tanh}
@@ -66,7 +66,7 @@ class ConvNet(nn.Module):
         compute_dtype: a key of ``COMPUTE_DTYPES``: of activations, and of kernels where they are
             multiplied. Parameters, the statistics of batch norm and logits are float32 in any case.
         batch_axis: mesh axis the batch is split over, or None; batch norm averages over it.
-        cpu_convolution: use the convolution made for XLA:CPU.
+        platform: JAX's name of what it is to run on, which chooses the convolution.
     """
 
     num_outputs: int
@@ -82,7 +82,7 @@ class ConvNet(nn.Module):
     dropout: float
     compute_dtype: str
     batch_axis: str | None = None
-    cpu_convolution: bool = False
+    platform: str = ""
 
     @nn.compact
     def __call__(
@@ -106,9 +106,7 @@ class ConvNet(nn.Module):
             x = nn.Conv(
                 self.conv_features,
                 (self.kernel_size, self.kernel_size),
-                conv_general_dilated=(
-                    conv_general_dilated if self.cpu_convolution else lax.conv_general_dilated
-                ),
+                conv_general_dilated=CONVOLUTIONS.get(self.platform, lax.conv_general_dilated),
                 # Batch norm takes a bias away again and has its own.
                 use_bias=not normalised,
                 **layer_fields,
@@ -126,15 +124,13 @@ class ConvNet(nn.Module):
         return nn.Dense(self.num_outputs, **layer_fields | {"dtype": jnp.float32})(x)
 
 
-def make_model(
-    fields: ml_collections.ConfigDict, *, num_classes: int, cpu_convolution: bool
-) -> ConvNet:
+def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform: str) -> ConvNet:
     """The network that ``config.model`` describes, for use inside a mesh axis ``batch``.
 
     Args:
         fields: ``config.model``.
         num_classes: number of classes, the size of the logits where ``num_outputs`` is 0.
-        cpu_convolution: see ``ConvNet``.
+        platform: see ``ConvNet``.
 
     Raises:
         ValueError: a choice is unknown, a number out of range, or there are fewer outputs than
@@ -160,6 +156,4 @@ def make_model(
         raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")
     if num_outputs < num_classes:
         raise ValueError(f"model.num_outputs is {num_outputs}, but there are {num_classes} classes")
-    return ConvNet(
-        num_outputs=num_outputs, batch_axis=BATCH, cpu_convolution=cpu_convolution, **fields
-    )
+    return ConvNet(num_outputs=num_outputs, batch_axis=BATCH, platform=platform, **fields)

@@ -15,7 +15,6 @@ from phash_jax.choices import choose, names
 from phash_jax.evaluate import predict
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged, make_optimizer
-from phash_jax.placement import on_cpu
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.train import make_init
 from phash_jax.workdir import stored_config
@@ -139,7 +138,7 @@ def restore(
         model = make_model(
             config.model,
             num_classes=len(class_names),
-            cpu_convolution=on_cpu(jax.devices()),
+            platform=jax.devices()[0].platform,
         )
         optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
         preprocess = choose(PREPROCESS, config.preprocess, "preprocess")

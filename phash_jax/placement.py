@@ -1,4 +1,4 @@
-"""Where seeds and batches run: the one place that knows CPU from accelerator."""
+"""Where seeds and batches run: for each kind of device."""
 
 import dataclasses
 import functools
@@ -28,19 +28,21 @@ class Placement:
         seeds_per_device: seeds trained at once on one device by vmap; 1 means no vmap.
         scan: whether the steps between two logs are one compiled ``lax.scan`` or are dispatched
             one by one from Python.
-        on_cpu: whether to choose what suits XLA:CPU.
+        platform: JAX's name of what the devices are: cpu, gpu or tpu.
     """
 
     mesh: Mesh
     seeds_per_device: int
     scan: bool
-    on_cpu: bool
+    platform: str
 
     @property
     def compiler_options(self) -> dict[str, bool]:
         """XLA's options for a training step, for ``jax.jit``."""
         # Each device has one core: what XLA would run side by side only spoils the cache.
-        return {"xla_cpu_enable_concurrency_optimized_scheduler": False} if self.on_cpu else {}
+        if self.platform != "cpu":
+            return {}
+        return {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
     @property
     def seeds_at_once(self) -> int:
@@ -84,11 +86,6 @@ def _largest_divisor(of: tuple[int, ...], at_most: int) -> int:
     return max(d for d in range(1, max(1, min(common, at_most)) + 1) if common % d == 0)
 
 
-def on_cpu(devices: Sequence[jax.Device]) -> bool:
-    """Whether to choose what suits XLA:CPU for programs on these devices, all of one kind."""
-    return devices[0].platform == "cpu"
-
-
 def place(
     *,
     num_seeds: int,
@@ -101,7 +98,8 @@ def place(
 
     Seeds are spread first, since they need no communication; devices left over split the batch.
     On CPU seeds are not vmapped and steps not scanned: there a grouped convolution is 5 times
-    slower and a convolution inside a loop body 55 times. On an accelerator both pay.
+    slower and a convolution inside a loop body 55 times. On an accelerator both are done, since there
+    a step of one small network is too short to be dispatched (not measured: none was at hand).
 
     Args:
         num_seeds: networks to train.
@@ -116,12 +114,12 @@ def place(
     devices = list(jax.devices() if devices is None else devices)
     if loop not in LOOPS:
         raise ValueError(f"unknown train.loop {loop!r}; choose one of {', '.join(LOOPS)}")
-    cpu = on_cpu(devices)
-    scan = LOOPS[loop](cpu)
+    platform = devices[0].platform
+    scan = LOOPS[loop](platform)
     seed_shards = math.gcd(num_seeds, len(devices))
     batch_shards = _largest_divisor(
         (batch_size // parts, len(devices) // seed_shards),
-        batch_size // _MIN_IMAGES_PER_CPU_DEVICE if cpu else batch_size,
+        batch_size // _MIN_IMAGES_PER_CPU_DEVICE if platform == "cpu" else batch_size,
     )
     used = devices[: seed_shards * batch_shards]
     idle = {device.process_index for device in devices} - {device.process_index for device in used}
@@ -137,14 +135,14 @@ def place(
         mesh=Mesh(grid, (SEED, BATCH)),
         seeds_per_device=num_seeds // seed_shards if scan else 1,
         scan=scan,
-        on_cpu=cpu,
+        platform=platform,
     )
 
 
-LOOPS: dict[str, Callable[[bool], bool]] = {
-    "auto": lambda on_cpu: not on_cpu,
-    "scan": lambda on_cpu: True,
-    "dispatch": lambda on_cpu: False,
+LOOPS: dict[str, Callable[[str], bool]] = {
+    "auto": lambda platform: platform != "cpu",
+    "scan": lambda platform: True,
+    "dispatch": lambda platform: False,
 }
 
 

@@ -110,4 +110,4 @@ def _check(config: ml_collections.ConfigDict) -> None:
     # Each raises if a number of its section is out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)
-    make_model(config.model, num_classes=1, cpu_convolution=False)
+    make_model(config.model, num_classes=1, platform="")

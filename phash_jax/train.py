@@ -284,7 +284,7 @@ def make_programs(
         ValueError: a field of the config is unknown or out of range.
     """
     cfg = config.train
-    model = make_model(config.model, num_classes=num_classes, cpu_convolution=placement.on_cpu)
+    model = make_model(config.model, num_classes=num_classes, platform=placement.platform)
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
     image_shape = split.images.shape[1:]

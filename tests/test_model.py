@@ -8,7 +8,7 @@ import pytest
 from conftest import load_config
 from jax import lax
 
-from phash_jax.convolution import conv_general_dilated
+from phash_jax.convolution import conv_on_cpu, conv_on_gpu
 from phash_jax.model import make_model, max_pool_2
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -17,7 +17,7 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 def network(**fields):
     config = load_config("default").model
     config.update(fields)
-    return make_model(config, num_classes=2, cpu_convolution=True)
+    return make_model(config, num_classes=2, platform="cpu")
 
 
 def shapes(params):
@@ -71,13 +71,41 @@ def test_chunked_convolution_has_the_gradients_of_lax(num_images):
         return lambda x, w: (conv(x, w, (1, 1), "SAME", dimension_numbers=NHWC) * g).sum()
 
     expected = jax.grad(loss(lax.conv_general_dilated), (0, 1))(x, w)
-    actual = jax.grad(loss(conv_general_dilated), (0, 1))(x, w)
+    actual = jax.grad(loss(conv_on_cpu), (0, 1))(x, w)
     for a, b in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("cpu_convolution", [True, False])
-def test_bfloat16_is_float32_but_for_its_rounding(cpu_convolution):
+@pytest.mark.parametrize("num_batches", [1, 3])
+def test_networks_on_a_gpu_have_a_convolution_each(num_batches):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (num_batches, 4, 9, 7, 4))
+    w = jax.random.normal(keys[1], (3, 5, 3, 4, 6))
+
+    def of_all(conv):
+        def loss(x, w):
+            return (conv(x, w, (1, 1), "SAME", dimension_numbers=NHWC) ** 2).sum()
+
+        with_gradients = jax.value_and_grad(loss, (0, 1))
+        if num_batches == 1:  # one batch for all, as in a test
+            return jax.vmap(with_gradients, (None, 0)), (x[0], w)
+        return jax.vmap(with_gradients), (x, w)
+
+    usual, args = of_all(lax.conv_general_dilated)
+    unrolled, _ = of_all(conv_on_gpu)
+    for a, b in zip(jax.tree.leaves(unrolled(*args)), jax.tree.leaves(usual(*args)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+    def is_grouped(mapped):
+        text = jax.jit(mapped).lower(*args).as_text()
+        return any(f"{kind}_group_count = 3" in text for kind in ("feature", "batch"))
+
+    assert is_grouped(usual)
+    assert not is_grouped(unrolled)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
+def test_bfloat16_is_float32_but_for_its_rounding(platform):
     fields = load_config("default").model
     fields.update({"batch_norm": "first", "conv_layers": 2, "conv_features": 16})
     fields.dense_features = (32,)
@@ -85,9 +113,7 @@ def test_bfloat16_is_float32_but_for_its_rounding(cpu_convolution):
 
     def outputs(compute_dtype):
         fields.compute_dtype = compute_dtype
-        model = make_model(fields, num_classes=2, cpu_convolution=cpu_convolution).clone(
-            batch_axis=None
-        )
+        model = make_model(fields, num_classes=2, platform=platform).clone(batch_axis=None)
         variables = model.init(jax.random.key(0), images, train=False)
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 

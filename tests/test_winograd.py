@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phash_jax import winograd
-from phash_jax.convolution import conv_general_dilated
+from phash_jax.convolution import conv_on_cpu
 
 
 def direct(x, kernel):
@@ -80,9 +80,7 @@ def test_gradients(num_images):
     g = rng.normal(size=(num_images, 9, 6, 7)).astype(np.float32)
 
     def conv(x, kernel):
-        return conv_general_dilated(
-            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        return conv_on_cpu(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
     assert "conv_general_dilated" not in str(
         jax.make_jaxpr(conv)(jnp.asarray(x), jnp.asarray(kernel))
