@@ -170,6 +170,8 @@ def _resample_band(signed: Int8[Array, "r n"], new_size: int, band: slice) -> UI
         (((1,), (1,)), ((), ())),
         preferred_element_type=jnp.int32,
     )
+    # Fused with what follows, some shapes are more than XLA's GPU compiler can tile: an error.
+    sums = lax.optimization_barrier(sums)
     constant = 128 * exact.sum(1) + 2 ** (_FRACTION_BITS - 1)
     total = jnp.asarray(np.tile(constant, together), jnp.int32)
     length = together * num_outputs

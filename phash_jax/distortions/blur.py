@@ -43,8 +43,11 @@ def apply_matrices(
     """Multiplies every column of a picture with ``rows`` and every row with ``columns``."""
     # Else accelerators multiply in half precision or little more.
     precision = lax.Precision.HIGHEST
-    values = jnp.einsum("ih,hwc->iwc", rows, values, precision=precision)
-    return jnp.einsum("jw,iwc->ijc", columns, values, precision=precision)
+    # Transposed within a product, three channels are more than XLA's GPU compiler can tile.
+    values = lax.optimization_barrier(jnp.moveaxis(values, 2, 0))
+    values = jnp.einsum("ih,chw->ciw", rows, values, precision=precision)
+    values = jnp.einsum("jw,ciw->cij", columns, values, precision=precision)
+    return jnp.moveaxis(lax.optimization_barrier(values), 0, 2)
 
 
 @functools.cache
@@ -221,14 +224,21 @@ def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[A
     whole number. They do so for some values of a flat picture, and are taken to for the same values
     elsewhere.
     """
-    limbs, flat = _glass_tables()
+    limbs, losing = _glass_tables()
     whole, high, low = _sum_exactly(image, limbs, severity, edge="nearest")
     mask = 2**_LIMB_BITS - 1
     just_above = (high == 0) & (low < _TIE)
     just_below = (high == mask) & (low > mask - _TIE)
     nearest = whole + just_below
-    kept = at_severity(flat, severity)[nearest]
-    return jnp.where(just_above | just_below, kept, whole.astype(jnp.uint8))
+    # Bits of eight words: over a table of 256 values XLA's compiler for TPU ran out of memory.
+    words = list(at_severity(losing, severity))
+    for bit in (7, 6, 5):
+        lower, upper = words[: len(words) // 2], words[len(words) // 2 :]
+        is_upper = nearest >> bit & 1 == 1
+        words = [jnp.where(is_upper, u, w) for w, u in zip(lower, upper, strict=True)]
+    is_losing = (words[0] >> (nearest & 31).astype(jnp.uint32) & 1).astype(jnp.int32)
+    kept = nearest - is_losing
+    return jnp.where(just_above | just_below, kept, whole).astype(jnp.uint8)
 
 
 # In 2^-36: above the error of the weights, below the square of the smallest of them.
@@ -237,8 +247,11 @@ _TIE = 2**11
 
 @functools.cache
 def _glass_tables():
-    """Kernels as limbs, and what a flat picture becomes, summed in doubles in SciPy's order."""
-    kernels, flat = [], []
+    """Kernels as limbs, and the values that a flat picture loses one of, as bits of eight words.
+
+    As SciPy sums in doubles, in its order.
+    """
+    kernels, losing = [], []
     for sigma in _GLASS_SIGMA:
         radius = int(4 * sigma + 0.5)
         weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
@@ -253,8 +266,9 @@ def _glass_tables():
             for weight in weights[:radius]:
                 total = total + (values + values) * weight
             values = total
-        flat.append((np.clip(values, 0, 1) * 255).astype(np.uint8))
-    return _limbs(kernels), np.array(flat)
+        is_losing = (np.clip(values, 0, 1) * 255).astype(np.uint8) != np.arange(256)
+        losing.append(np.packbits(is_losing, bitorder="little").view("<u4").astype(np.uint32))
+    return _limbs(kernels), np.array(losing)
 
 
 def zoom_blur(
