@@ -98,8 +98,8 @@ def place(
 
     Seeds are spread first, since they need no communication; devices left over split the batch.
     On CPU seeds are not vmapped and steps not scanned: there a grouped convolution is 5 times
-    slower and a convolution inside a loop body 55 times. On an accelerator both are done, since there
-    a step of one small network is too short to be dispatched (not measured: none was at hand).
+    slower and a convolution inside a loop body 55 times. On an accelerator both are done: a step of
+    one small network is short beside its dispatch (not measured, none was at hand).
 
     Args:
         num_seeds: networks to train.

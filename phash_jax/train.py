@@ -181,6 +181,32 @@ def make_train_step(
     return train_step
 
 
+def make_train_steps(
+    train_step: Callable,
+    placement: Placement,
+    *,
+    num_steps: int | None = None,
+    streamed: bool = False,
+) -> Callable:
+    """Returns a jitted ``(group, images, labels) -> (group, metrics)`` for a group of seeds.
+
+    One update, or ``num_steps`` of them as one scan, whose metrics have these on another axis. The
+    group given is donated.
+    """
+
+    def scan(state, images, labels):
+        return lax.scan(lambda state, _: train_step(state, images, labels), state, length=num_steps)
+
+    of_batch = PartitionSpec(SEED, BATCH) if streamed else PartitionSpec()
+    steps = over_seeds(
+        train_step if num_steps is None else scan,
+        placement,
+        other_specs=(of_batch, of_batch),
+        out_specs=(PartitionSpec(SEED), PartitionSpec(SEED)),
+    )
+    return jax.jit(steps, donate_argnums=0, compiler_options=placement.compiler_options)
+
+
 def make_train_interval(
     train_step: Callable, placement: Placement, *, streamed: bool = False
 ) -> Callable:
@@ -191,28 +217,11 @@ def make_train_interval(
     gives images and labels: those of the next step where they are ``streamed``, else all. The
     groups given are donated. Metrics come back as NumPy float32 ``[seeds, num_steps]``.
     """
-    of_batch = PartitionSpec(SEED, BATCH) if streamed else PartitionSpec()
-    specs = {
-        "other_specs": (of_batch, of_batch),
-        "out_specs": (PartitionSpec(SEED), PartitionSpec(SEED)),
-    }
-    compiled = functools.partial(
-        jax.jit, donate_argnums=0, compiler_options=placement.compiler_options
+    step_group = make_train_steps(train_step, placement, streamed=streamed)
+    scan_group = functools.cache(
+        lambda num_steps: make_train_steps(train_step, placement, num_steps=num_steps)
     )
-    step_group = compiled(over_seeds(train_step, placement, **specs))
     stack = jax.jit(lambda steps: jax.tree.map(lambda *m: jnp.stack(m, 1), *steps))
-    scans: dict[int, Callable] = {}
-
-    def scan_group(num_steps: int) -> Callable:
-        if num_steps not in scans:
-
-            def many_steps(state, images, labels):
-                return lax.scan(
-                    lambda state, _: train_step(state, images, labels), state, length=num_steps
-                )
-
-            scans[num_steps] = compiled(over_seeds(many_steps, placement, **specs))
-        return scans[num_steps]
 
     def train_group(group, next_batch, num_steps, progress):
         if placement.scan and not streamed:
@@ -283,18 +292,38 @@ def make_programs(
     Raises:
         ValueError: a field of the config is unknown or out of range.
     """
+    streamed = is_streamed(config.train.stream, split, placement)
+    init, train_step = make_init_and_step(
+        config,
+        placement,
+        image_shape=split.images.shape[1:],
+        num_classes=num_classes,
+        teacher=teacher,
+        streamed=streamed,
+    )
+    return init, make_train_interval(train_step, placement, streamed=streamed), streamed
+
+
+def make_init_and_step(
+    config: ml_collections.ConfigDict,
+    placement: Placement,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    teacher: Teacher | None = None,
+    streamed: bool = False,
+) -> tuple[Callable, Callable]:
+    """``make_init`` and ``make_train_step`` for a config; raises as ``make_programs``."""
     cfg = config.train
     model = make_model(config.model, num_classes=num_classes, platform=placement.platform)
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
     preprocess = choose(PREPROCESS, config.preprocess, "preprocess")
-    image_shape = split.images.shape[1:]
     for field in ("max_shift", "cutout"):
         check_smaller(cfg[field], image_shape, f"train.{field}")
     distortions = augment_names(cfg.augment)
     parts = max(1, len(distortions))
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
     moves = {field: cfg[field] for field in ("flip", "max_shift", "cutout")}
-    streamed = is_streamed(cfg.stream, split, placement)
     train_step = make_train_step(
         model,
         optimizer,
@@ -308,8 +337,7 @@ def make_programs(
         teacher_share=cfg.teacher_share,
         streamed=streamed,
     )
-    init = make_init(model, optimizer, preprocess, image_shape=image_shape)
-    return init, make_train_interval(train_step, placement, streamed=streamed), streamed
+    return make_init(model, optimizer, preprocess, image_shape=image_shape), train_step
 
 
 def train(

@@ -4,6 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,6 +48,41 @@ def test_all_of_cifar10c_is_made_and_classified(benchmark, monkeypatch):
     monkeypatch.setattr(distortions, "GROUPS", few)
     seconds = script.classify()
     assert 0 < seconds < np.inf
+
+
+def test_programs_are_compiled_for_a_device(benchmark, monkeypatch):
+    script = benchmark("accelerators")
+    found = script.programs(jax.devices()[:4])
+    assert {"dhash, 32 pixels", "preprocess raw", "fog", "count_within, 50,000 codes"} <= set(found)
+    row = script.compiled(found["preprocess local_average_hash"])
+    assert sum(row["kernels"].values()) > 0
+    assert row["temporary_bytes"] > 0
+
+    for name in (
+        "train original, 10 seeds",
+        "test original, 10 seeds",
+        "count_within, 50,000 codes",
+    ):
+        assert found[name]().as_text()
+
+
+def test_kernels_are_counted_outside_of_fusions(benchmark):
+    program = """
+%fused_add (p: f32[4]) -> f32[4] {
+  %copy.1 = f32[4]{0} copy(%p)
+}
+
+ENTRY %main (p: f32[4]) -> f32[4] {
+  %add_fusion = f32[4]{0} fusion(%p), kind=kLoop, calls=%fused_add
+  %sort.1 = (f32[4]{0}, s32[4]{0}) sort(%p, %q), dimensions={0}
+  %conv = (f32[4]{0}, u8[0]{0}) custom-call(%p), custom_call_target="__cudnn$convForward"
+}
+"""
+    assert benchmark("accelerators").kernels(program) == {
+        "fusion": 1,
+        "sort": 1,
+        "__cudnn$convForward": 1,
+    }
 
 
 def test_the_operations_of_a_training_step(benchmark):
