@@ -1,4 +1,4 @@
-"""Where seeds and batches run: for each kind of device."""
+"""Where seeds and batches run, on each kind of device."""
 
 import dataclasses
 import functools

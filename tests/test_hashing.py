@@ -233,8 +233,10 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     assert dhash(images[:0]).shape == (0, 8, 8)
 
 
+@pytest.mark.parametrize("matrix_unit", [False, True])
 @pytest.mark.parametrize("name", hashing.HASHES)
-def test_batches_sharded_over_an_explicit_mesh(name):
+def test_batches_sharded_over_an_explicit_mesh(name, matrix_unit, monkeypatch):
+    monkeypatch.setattr(resampling, "_has_matrix_unit", lambda: matrix_unit)
     images = make_images("random", count=16)
     mesh = jax.make_mesh((8,), ("images",), axis_types=(AxisType.Explicit,))
     hash_all = jax.jit(functools.partial(hashing.HASHES[name], pillow=INSTALLED))
