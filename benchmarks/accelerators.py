@@ -249,24 +249,24 @@ def main() -> int:
     chosen = {n: lower for n, lower in programs(devices).items() if arguments.only in n}
     width = max(map(len, chosen), default=0)
     print(f"{devices[0].device_kind}\n{'':{width}} compile s  temporary MB  kernels")
-    rows = {}
+    record = {
+        "command": f"python benchmarks/accelerators.py --platform={arguments.platform}",
+        "compiled_for": devices[0].device_kind,
+        "processor": processor.name(),
+        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        "rows": {},
+    }
+    rows = record["rows"]
     for name, lower in chosen.items():
         row = rows[name] = compiled(lower)
+        if arguments.output:
+            arguments.output.write_text(json.dumps(record, indent=2) + "\n")
         if "error" in row:
             print(f"{name:{width}} {row['error']}", flush=True)
             continue
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(row["kernels"].items()))
         seconds, megabytes = row["seconds_to_compile"], row["temporary_bytes"] / 1e6
         print(f"{name:{width}} {seconds:9.1f}  {megabytes:12.1f}  {counts}", flush=True)
-    if arguments.output:
-        record = {
-            "command": f"python benchmarks/accelerators.py --platform={arguments.platform}",
-            "compiled_for": devices[0].device_kind,
-            "processor": processor.name(),
-            "versions": {"python": platform.python_version(), "jax": jax.__version__},
-            "rows": rows,
-        }
-        arguments.output.write_text(json.dumps(record, indent=2) + "\n")
     failed = [name for name, row in rows.items() if "error" in row]
     print(f"{len(rows) - len(failed)} of {len(rows)} programs compile")
     return 1 if failed else 0

@@ -178,8 +178,13 @@ def plot_scatter(matrices, name: str, near: int, path: Path) -> None:
             color=[_COLOURS[pairing] if d < near else "0.75" for d in range(17)],
         )
         bars.set_xticks([])
+        bars.set_xlabel("how many")
         bars.spines[["top", "right", "bottom"]].set_visible(False)
         points.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="Hamming distance, hex digits", ylim=(-0.8, 16.8), yticks=range(0, 17, 2))
-    figure.suptitle(f"Fig {FIGURES[name]}: {name}, gray of the Pillow of 2017", fontsize=10)
+    figure.suptitle(
+        f"Fig {FIGURES[name]}: {name}, gray of the Pillow of 2017 "
+        "(points of one distance are spread, so that their number shows)",
+        fontsize=10,
+    )
     figure.savefig(path, dpi=80)
