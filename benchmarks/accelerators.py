@@ -240,7 +240,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--platform", choices=DEVICES, required=True)
     parser.add_argument("--only", default="", help="programs whose names have this in them")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    parser.add_argument(
+        "--output", type=Path, help="JSON file for the figures; what it has already is not repeated"
+    )
     arguments = parser.parse_args()
     if arguments.platform != "cpu":
         # It asks for the device that programs run on by default.
@@ -257,8 +259,12 @@ def main() -> int:
         "rows": {},
     }
     rows = record["rows"]
+    if arguments.output and arguments.output.exists():
+        before = json.loads(arguments.output.read_text())
+        if before["versions"] == record["versions"]:
+            rows.update(before["rows"])
     for name, lower in chosen.items():
-        row = rows[name] = compiled(lower)
+        row = rows[name] = rows.get(name) or compiled(lower)
         if arguments.output:
             arguments.output.write_text(json.dumps(record, indent=2) + "\n")
         if "error" in row:
