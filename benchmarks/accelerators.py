@@ -39,14 +39,14 @@ from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from configs import default
 from phash_jax import hamming, hashing, processor, resampling
+from phash_jax.augment import augment_names
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.evaluate import make_predict
 from phash_jax.model import make_model
 from phash_jax.placement import SEED, place
 from phash_jax.preprocess import PREPROCESS
-from phash_jax.train import augment_names, make_init_and_step, make_train_steps
+from phash_jax.train import make_init_and_step, make_train_steps
 
-HASHES = ("average_hash", "dhash", "dhash_vertical", "phash", "phash_simple", "whash", "colorhash")
 BATCH, LARGE_BATCH = 256, 32
 STEPS, TRAIN_SIZE, CODES = 100, 10_000, 50_000
 # By name: config, number of seeds, fields that are changed.
@@ -115,8 +115,8 @@ def programs(devices: Sequence[jax.Device]) -> dict[str, Callable[[], jax.stages
     large_images = of((LARGE_BATCH, 256, 256, 3), jnp.uint8)
     keys = on_device(jax.eval_shape(lambda: jax.random.split(jax.random.key(0), BATCH)))
     found: dict[str, Callable] = {}
-    for name in HASHES:
-        fn = jax.jit(getattr(hashing, name))
+    for name, hash_all in hashing.HASHES.items():
+        fn = jax.jit(hash_all)
         found[f"{name}, 32 pixels"] = functools.partial(fn.lower, images)
         found[f"{name}, 256 pixels"] = functools.partial(fn.lower, large_images)
     for name, preprocess in PREPROCESS.items():
@@ -261,7 +261,7 @@ def main() -> int:
     rows = record["rows"]
     if arguments.output and arguments.output.exists():
         before = json.loads(arguments.output.read_text())
-        if before["versions"] == record["versions"]:
+        if all(before[field] == record[field] for field in ("versions", "compiled_for")):
             rows.update(before["rows"])
     for name, lower in chosen.items():
         row = rows[name] = rows.get(name) or compiled(lower)
