@@ -137,5 +137,5 @@ def _plot(
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(**GRID)
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=3)
+    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=2)
     save(figure, path)
