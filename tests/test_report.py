@@ -512,6 +512,21 @@ def test_every_dot_of_a_plot_by_bits_is_beside_its_name(tmp_path, monkeypatch):
     assert [names[int(y)] for (y,) in dots] == names[1:]
 
 
+@pytest.mark.parametrize("length", [4, 30, 60])
+def test_a_legend_is_as_wide_as_its_figure_at_most(length):
+    figure = plots.new_figure(8, 4)
+    panel = figure.subplots()
+    for number in range(9):
+        panel.plot([0, 1], [0, number], label=str(number) * length)
+    plots.legend_above(figure, panel)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x0 >= 0
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+    assert legend.get_window_extent().y0 >= panel.get_window_extent().y1
+    assert panel.get_window_extent().height > 250
+
+
 def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     folders = make_rivals(tmp_path)
     text = report.write(tmp_path / "out", folders)

@@ -10,7 +10,7 @@ from phash_jax import tables
 from phash_jax.published import PUBLISHED, is_comparable
 from phash_jax.report.collect import Run
 from phash_jax.report.formats import percent
-from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+from phash_jax.report.plots import COLOURS, GRID, legend_above, new_figure, save
 
 _TEST_SET = "clean"
 _STUDY = PUBLISHED["phash"]
@@ -136,6 +136,5 @@ def _plot(
     panel.set(xlabel="images seen, thousands", ylabel="test accuracy, %")
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(**GRID)
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=2)
+    legend_above(figure, panel)
     save(figure, path)

@@ -36,6 +36,28 @@ def save(figure, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def legend_above(figure, panel, *, fontsize: int = 10) -> None:
+    """What the lines of one panel are, above all panels, in as many columns as the names allow.
+
+    The figure grows by the lines of the legend after the first.
+    """
+    handles, labels = panel.get_legend_handles_labels()
+    for columns in (4, 3, 2, 1):
+        legend = figure.legend(
+            handles,
+            labels,
+            frameon=False,
+            loc="outside upper center",
+            ncols=columns,
+            fontsize=fontsize,
+        )
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    height = figure.get_figheight()
+    figure.set_figheight(height + 0.25 * (-(-len(labels) // columns) - 1))
+
+
 def _draw_curve(
     panel, run: Run, field: str, colour: str, label: str, scale: float, style: str = "-"
 ) -> None:
@@ -48,7 +70,7 @@ def _draw_curve(
 def plot_curves(runs: Sequence[Run], path: Path) -> None:
     """Training accuracy and loss by step: mean over seeds, band from lowest to highest seed."""
     shown = [run for run in runs if run.records]
-    figure = new_figure(10, 4 + 0.25 * (len(shown) // 4))
+    figure = new_figure(10, 4)
     panels = figure.subplots(1, 2)
     for panel, field, title, scale in (
         (panels[0], "accuracy", "training accuracy, %", 100),
@@ -63,8 +85,7 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
         panel.grid(**GRID)
     panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
     if shown:
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=4)
+        legend_above(figure, panels[0])
     save(figure, path)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+from phash_jax.report.plots import COLOURS, GRID, legend_above, new_figure, save
 
 
 def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
@@ -84,8 +84,7 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
         panel.grid(**GRID)
     for panel in grid.flat[len(chosen) :]:
         panel.set_visible(False)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=4, fontsize=9)
+    legend_above(figure, grid.flat[0], fontsize=9)
     figure.supxlabel("severity (0: clean)", fontsize=9)
     figure.supylabel("test accuracy, %", fontsize=9)
     save(figure, path)
