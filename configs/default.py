@@ -29,10 +29,10 @@ def get_config() -> ConfigDict:
     # How a uint8 image becomes the network's input. raw; one bit a value: average_hash (above the
     # image's mean), channel_average_hash, median_hash, local_average_hash (above the mean of 9x9
     # pixels), smooth_local_average_hash (the same, averaged over 3x3 pixels before, against noise),
-    # difference_hash (above the left neighbour); fewer: gray_average_hash, dct_hash (signs of the
-    # low coefficients); more: gradient_hash (above the left and above the upper neighbour),
-    # thermometer_2 to _4 (above so many quantiles), bit_depth_1, _2 and _4 (rounded), and
-    # raw_and_average_hash (both).
+    # multiscale_hash (gray above its mean of 3x3, of 9x9 and of all pixels), difference_hash (above
+    # the left neighbour); fewer: gray_average_hash, dct_hash (signs of the low coefficients); more:
+    # gradient_hash (above the left and above the upper neighbour), thermometer_2 to _4 (above so
+    # many quantiles), bit_depth_1, _2 and _4 (rounded), and raw_and_average_hash (both).
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"

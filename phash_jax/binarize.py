@@ -116,6 +116,18 @@ def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"
     return average_hash_image(gray(checked_image(image), rounded=True)[..., None])
 
 
+def multiscale_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 3"]:
+    """The gray image above its mean at three scales: of 3x3 pixels, of 9x9 pixels, of all.
+
+    As ``local_average_hash_image``, of the gray image (Pillow 7.0 and later): colour is given up,
+    and its bits tell fine edges, parts and light from dark.
+    """
+    checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
+    of_gray = gray(image, rounded=True)[..., None]
+    scales = [local_average_hash_image(of_gray, radius=radius) for radius in (1, 4)]
+    return jnp.concatenate([*scales, average_hash_image(of_gray)], -1)
+
+
 def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
     """Signs of the low coefficients of each channel's DCT-II, as ``phash`` sees a picture.
 

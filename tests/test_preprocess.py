@@ -21,6 +21,7 @@ from phash_jax.binarize import (
     gray_average_hash_image,
     local_average_hash_image,
     median_hash_image,
+    multiscale_hash_image,
     smooth_local_average_hash_image,
 )
 from phash_jax.bit_depth import squeeze_bit_depth, thermometer
@@ -70,6 +71,7 @@ def test_average_hash_refuses_floats_and_images_whose_sum_overflows():
         gray_average_hash_image,
         local_average_hash_image,
         median_hash_image,
+        multiscale_hash_image,
         smooth_local_average_hash_image,
         squeeze_bit_depth,
         thermometer,
@@ -191,9 +193,16 @@ def test_bit_depth_is_squeezed_to_the_nearest_level(bits):
     np.testing.assert_allclose(squeeze_bit_depth(jnp.asarray(values), bits=bits), expected, 1e-6)
 
 
-def test_gray_and_dct_hash_images():
+def test_gray_multiscale_and_dct_hash_images():
     image = np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8)
-    as_gray = gray(jnp.asarray(image), rounded=True)
+    as_gray = np.asarray(gray(jnp.asarray(image), rounded=True))
+    multiscale = np.asarray(multiscale_hash_image(jnp.asarray(image)))
+    for channel, radius in enumerate((1, 4, 12)):
+        for y, x in np.ndindex(as_gray.shape):
+            rows = slice(max(0, y - radius), y + radius + 1)
+            window = as_gray[rows, max(0, x - radius) : x + radius + 1]
+            above = int(as_gray[y, x]) * window.size > window.sum(dtype=int)
+            assert multiscale[y, x, channel] == above
     np.testing.assert_array_equal(
         gray_average_hash_image(jnp.asarray(image))[..., 0], as_gray > np.mean(as_gray)
     )
