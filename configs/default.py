@@ -122,6 +122,9 @@ def get_config() -> ConfigDict:
     # down and left or right, what is missing reflected. Before the distortions.
     train.flip = False
     train.max_shift = 0
+    # Stretch or squeeze height and width of each, by a factor between 1 / (1 + this) and 1 + this.
+    # From 0 (none) to 1. Before it is moved.
+    train.max_zoom = 0.0
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0
     # Learn from a trained network: its workdir, of a single run, whose first seed teaches all

@@ -1,5 +1,6 @@
-"""Mirroring, moving, covering and distorting the images of a training batch."""
+"""Zooming, mirroring, moving, covering and distorting the images of a training batch."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -13,7 +14,7 @@ from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
 
 # Uses of an image's key.
-_SEVERITY, _MOVE, _DISTORTION, _CUTOUT = range(4)
+_SEVERITY, _MOVE, _DISTORTION, _CUTOUT, _ZOOM = range(5)
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]
 
@@ -64,6 +65,38 @@ def random_move(
     return image
 
 
+def random_zoom(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], *, max_zoom: float
+) -> UInt8[Array, "h w c"]:
+    """Stretches or squeezes height and width about the middle, each by a factor of its own.
+
+    Bicubic (Keys, "Cubic convolution interpolation for digital image processing" (1981), with
+    a = -0.5, as ``jax.image``), smoothed where it is squeezed, rounded. Rounding may differ by one
+    grey level between backends.
+
+    Args:
+        key: decides both factors; their logarithms are uniform.
+        image: one uint8 image.
+        max_zoom: the factors are from ``1 / (1 + max_zoom)`` to ``1 + max_zoom``; what comes in at
+            the border is the image reflected.
+    """
+    highest = math.log1p(max_zoom)
+    factors = jnp.exp(jax.random.uniform(key, (2,), minval=-highest, maxval=highest))
+    # Half of what a squeezed image lacks, and the pixels that a cubic reaches to beyond.
+    margins = [math.ceil(side * max_zoom / 2 + 2 * (1 + max_zoom)) for side in image.shape[:2]]
+    padded = jnp.pad(image, [(margin, margin) for margin in margins] + [(0, 0)], mode="reflect")
+    middle = jnp.array(image.shape[:2], jnp.float32) / 2
+    zoomed = jax.image.scale_and_translate(
+        padded.astype(jnp.float32),
+        image.shape,
+        (0, 1),
+        factors,
+        middle - factors * (middle + jnp.array(margins, jnp.float32)),
+        method="cubic",
+    )
+    return jnp.clip(jnp.round(zoomed), 0, 255).astype(jnp.uint8)
+
+
 def cut_out(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], *, side: int
 ) -> UInt8[Array, "h w c"]:
@@ -91,20 +124,27 @@ def cut_out(
     return jnp.where(covered[..., None], mean.astype(jnp.uint8), image)
 
 
-def make_move(*, flip: bool = False, max_shift: int = 0, cutout: int = 0) -> Augment:
+def make_move(
+    *, flip: bool = False, max_shift: int = 0, max_zoom: float = 0.0, cutout: int = 0
+) -> Augment:
     """Returns ``(key, images) -> images`` for one shard's share of a batch.
 
-    Images are mirrored and moved, see ``random_move``, and covered, see ``cut_out``; each has its
-    own key.
+    Images are zoomed, see ``random_zoom``, mirrored and moved, see ``random_move``, and covered,
+    see ``cut_out``; each has its own key.
 
     Args:
         flip: see ``random_move``.
         max_shift: see ``random_move``.
+        max_zoom: see ``random_zoom``; 0 for none.
         cutout: side of the square in ``cut_out``, pixels; 0 for none.
     """
 
     def of_image(key, image):
-        move_key, cutout_key = (jax.random.fold_in(key, use) for use in (_MOVE, _CUTOUT))
+        zoom_key, move_key, cutout_key = (
+            jax.random.fold_in(key, use) for use in (_ZOOM, _MOVE, _CUTOUT)
+        )
+        if max_zoom:
+            image = random_zoom(zoom_key, image, max_zoom=max_zoom)
         image = random_move(move_key, image, flip=flip, max_shift=max_shift)
         return cut_out(cutout_key, image, side=cutout) if cutout else image
 

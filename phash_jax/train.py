@@ -259,6 +259,8 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         at_least(1, cfg[field], f"train.{field}")
     for field in ("max_shift", "cutout", "seed", "cpu_devices"):
         at_least(0, cfg[field], f"train.{field}")
+    if not 0 <= cfg.max_zoom <= 1:
+        raise ValueError(f"train.max_zoom must be from 0 to 1, got {cfg.max_zoom}")
     if not 0 <= cfg.teacher_share <= 1:
         raise ValueError(f"train.teacher_share must be from 0 to 1, got {cfg.teacher_share}")
     if cfg.seed + cfg.num_seeds > 2**31:
@@ -323,7 +325,7 @@ def make_init_and_step(
     distortions = augment_names(cfg.augment)
     parts = max(1, len(distortions))
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
-    moves = {field: cfg[field] for field in ("flip", "max_shift", "cutout")}
+    moves = {field: cfg[field] for field in ("flip", "max_shift", "max_zoom", "cutout")}
     train_step = make_train_step(
         model,
         optimizer,

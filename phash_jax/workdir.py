@@ -42,6 +42,7 @@ _LATER_FIELDS = {
     "train.cutout": 0,
     "train.flip": False,
     "train.max_shift": 0,
+    "train.max_zoom": 0.0,
     "train.prefetch": 16,
     "train.stream": "auto",
     "train.teacher": "",

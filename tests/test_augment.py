@@ -7,7 +7,14 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax import augment
-from phash_jax.augment import augment_names, cut_out, make_augment, make_move, random_move
+from phash_jax.augment import (
+    augment_names,
+    cut_out,
+    make_augment,
+    make_move,
+    random_move,
+    random_zoom,
+)
 from phash_jax.batches import take_share
 from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.placement import BATCH, place
@@ -97,6 +104,38 @@ def test_neither_flip_nor_shift_leaves_the_image(dataset):
     )
     with pytest.raises(ValueError, match=r"train\.max_shift is 16 pixels, images are 16x16"):
         random_move(jax.random.key(0), image, flip=False, max_shift=16)
+
+
+def test_a_zoom_keeps_the_middle_and_stretches_height_and_width_apart():
+    # A ramp whose steps are the factors: value 10 y + 4 x about the middle.
+    rows, columns = np.arange(12) - 5.5, np.arange(16) - 7.5
+    ramp = 128 + 10 * rows[:, None] + 4 * columns
+    image = jnp.asarray(np.repeat(np.round(ramp)[..., None], 3, -1).astype(np.uint8))
+    zoom = jax.jit(jax.vmap(lambda key: random_zoom(key, image, max_zoom=0.25)))
+    zoomed = np.asarray(zoom(jax.random.split(jax.random.key(0), 400))).astype(float)
+    # Away from the border, where the ramp is reflected.
+    inner = zoomed[:, 4:8, 5:11].mean(-1)
+    np.testing.assert_allclose(inner.mean((1, 2)), 128, atol=1)
+    factors = [
+        10 / np.mean(np.diff(inner, axis=1), (1, 2)),
+        4 / np.mean(np.diff(inner, axis=2), (1, 2)),
+    ]
+    for factor, precision in zip(factors, (0.02, 0.05), strict=True):
+        logarithms = np.log(factor)
+        assert np.abs(logarithms).max() < np.log(1.25) + precision
+        # Uniform: each quarter has 100 of 400, with a standard deviation of 9.
+        counts = np.histogram(logarithms, 4, (-np.log(1.25), np.log(1.25)))[0]
+        assert counts.min() >= 60
+    assert abs(np.corrcoef(*factors)[0, 1]) < 0.25
+
+
+def test_a_zoom_of_one_leaves_the_image_and_any_size_can_be_zoomed():
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1, 3), (7, 5, 1), (32, 32, 3)):
+        image = jnp.asarray(rng.integers(0, 256, shape, np.uint8))
+        np.testing.assert_array_equal(random_zoom(jax.random.key(0), image, max_zoom=0.0), image)
+        flat = jnp.full(shape, 77, jnp.uint8)
+        np.testing.assert_array_equal(random_zoom(jax.random.key(0), flat, max_zoom=1.0), flat)
 
 
 def test_a_square_anywhere_is_covered_with_the_mean_colour():
