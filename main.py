@@ -6,6 +6,7 @@ On many hosts, or in many processes of one, the same command is started in each 
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import ml_collections
@@ -13,7 +14,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from phash_jax.allocation import keep_freed_memory
-from phash_jax.choices import choose
+from phash_jax.choices import choose, names
 from phash_jax.errors import UserError, is_disk_full
 from phash_jax.stopping import StopRequestedError, stop_on_signals
 
@@ -106,6 +107,9 @@ def main(argv: list[str]) -> None:
     if given and not flags.FLAGS.distributed:
         _fail(f"{', '.join(given)} is for several processes: say --distributed too")
     try:
+        check_fields_reach_a_run(
+            flags.FLAGS.config, config_flags.get_override_values(flags.FLAGS["config"])
+        )
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
     except StopRequestedError as stop:
@@ -115,6 +119,28 @@ def main(argv: list[str]) -> None:
         if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
         _fail(error)
+
+
+def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
+    """ValueError for a field of the command line that all runs set themselves: it would do nothing.
+
+    Args:
+        config: with named runs, or none.
+        given: dotted names of the fields that the command line sets.
+    """
+    chosen = [name for name in config.runs if name in names(config.only) or not config.only]
+    for field in given if chosen else ():
+        if all(_sets(config.runs[name], field.split(".")) for name in chosen):
+            raise ValueError(
+                f"--config.{field} has no effect: {', '.join(chosen)} of {config.name} have values "
+                f"of their own. Give one to a run, --config.runs.{chosen[0]}.{field}=VALUE, or "
+                "choose another config"
+            )
+
+
+def _sets(overrides: ml_collections.ConfigDict, field: list[str]) -> bool:
+    first, *rest = field
+    return first in overrides and (not rest or _sets(overrides[first], rest))
 
 
 def _fail_on_full_disk(workdir: str) -> None:

@@ -1,5 +1,6 @@
 """The command as a user runs it: whole runs, killed runs, refused runs."""
 
+import contextlib
 import json
 import os
 import re
@@ -12,8 +13,10 @@ import forked
 import jax
 import numpy as np
 import pytest
+from conftest import load_config
 
 from configs.ablations import ROWS
+from main import check_fields_reach_a_run
 from phash_jax import checkpoint, provenance, results
 from phash_jax.metrics import read_metrics
 from phash_jax.workdir import locked
@@ -200,6 +203,32 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert message in done.stderr
     assert len(re.findall("^error: ", done.stderr, re.MULTILINE)) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_field_that_every_run_sets_itself_is_refused(tmp_path, npz):
+    done = run("compare", tmp_path / "workdir", npz, preprocess="median_hash")
+    assert done.returncode == 1
+    assert "error: --config.preprocess has no effect: original, phash of compare" in done.stderr
+    assert not (tmp_path / "workdir").exists()
+
+
+@pytest.mark.parametrize(
+    ("only", "given", "has_effect"),
+    [
+        ("", "preprocess", False),
+        ("phash", "preprocess", False),
+        ("", "runs.scrambled.preprocess", True),
+        ("", "train.num_steps", True),
+        ("", "data.scramble_train", True),
+        ("scrambled", "data.scramble_train", False),
+        ("scrambled,phash", "data.scramble_train", True),
+    ],
+)
+def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
+    config = load_config("as_published")
+    config.only = only
+    with contextlib.nullcontext() if has_effect else pytest.raises(ValueError, match="no effect"):
+        check_fields_reach_a_run(config, [given])
 
 
 def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
