@@ -101,6 +101,11 @@ def main(argv: list[str]) -> None:
     """Runs the config's job; an error that the user can mend ends in one line and exit code 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
+    try:
+        _ = flags.FLAGS.config.job
+    except OSError as error:  # a file that was not found, told when the config is first used
+        reason = str(error).split("failure to load: ")[-1].splitlines()[-1].strip()
+        _fail(f"the file of --config cannot be loaded: {reason}")
     run = run_job_together if flags.FLAGS.distributed else run_job
     of_many = ("coordinator", "num_processes", "process_id")
     given = [f"--{name}" for name in of_many if flags.FLAGS[name].present]
@@ -168,6 +173,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
     except (AttributeError, KeyError) as error:  # what ml_collections raises for a misspelt field
         while isinstance(error.args[0], Exception):
             error = error.args[0]
+        if isinstance(error, AttributeError) and error.name == "get_config":
+            _fail("the file of --config has no function get_config, which is to return it")
         _fail("unknown config field " + " ".join(error.args[0].split("\n")))
     except (OSError, TypeError, ValueError) as error:
         _fail(error)

@@ -205,6 +205,22 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be loaded: .*No such file or directory: '.*mine.py'"),
+        ("fields = {}", "has no function get_config, which is to return it"),
+    ],
+)
+def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
+    config = tmp_path / "mine.py"
+    if text is not None:
+        config.write_text(text)
+    done = forked.run([f"--config={config}", f"--workdir={tmp_path / 'workdir'}"])
+    assert done.returncode == 1
+    assert re.fullmatch(f"error: the file of --config {message}", done.stderr.strip())
+
+
 def test_a_field_that_every_run_sets_itself_is_refused(tmp_path, npz):
     done = run("compare", tmp_path / "workdir", npz, preprocess="median_hash")
     assert done.returncode == 1
