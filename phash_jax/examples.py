@@ -34,7 +34,8 @@ def plot_examples(
     Args:
         dataset: each class's first images are shown, the classes in equal shares.
         path: a PNG file.
-        preprocess: key of ``PREPROCESS``; its values of 0 to 1 are shown as colours.
+        preprocess: key of ``PREPROCESS``; its values of 0 to 1 are shown as colours, in a row
+            for every three channels, or for each if they are not a multiple of three.
         test_sets: keys of ``TEST_SETS``.
         num_images: columns at most, but for one of each class.
 
@@ -48,10 +49,10 @@ def plot_examples(
     chosen = _first_of_each_class(dataset.test, per_class)
     test = jnp.asarray(dataset.test.images[chosen])
     labels = dataset.test.labels
-    rows = {"training": np.asarray(prepare(train))}
+    rows = _as_colours("training", np.asarray(prepare(train)))
     for name in test_sets:
         distort = jax.vmap(choose(TEST_SETS, name, "test_sets"))
-        rows[f"test, {name}"] = np.asarray(prepare(distort(test)))
+        rows |= _as_colours(f"test, {name}", np.asarray(prepare(distort(test))))
     titles = [dataset.class_names[label] for label in labels[chosen]]
     _draw(rows, titles, path)
 
@@ -73,7 +74,7 @@ def plot_mistakes(
         dataset: its test split is what the logits are of.
         logits: on the clean test set, float32.
         path: a PNG file.
-        preprocess: key of ``PREPROCESS``; a second row shows its values.
+        preprocess: key of ``PREPROCESS``; further rows show its values.
         num_images: pictures at most; without a mistake none are drawn.
     """
     chosen, taken_for, sure = _surest_mistakes(logits, dataset.test.labels, num_images)
@@ -81,7 +82,7 @@ def plot_mistakes(
     rows = {"mistaken": images / 255}
     if preprocess != "raw":
         prepare = jax.vmap(choose(PREPROCESS, preprocess, "preprocess"))
-        rows["as the network sees it"] = np.asarray(prepare(jnp.asarray(images)))
+        rows |= _as_colours("as the network sees it", np.asarray(prepare(jnp.asarray(images))))
     # A network may have more outputs than there are classes.
     called = [*dataset.class_names, *["(none)"] * logits.shape[-1]]
     titles = [
@@ -89,6 +90,22 @@ def plot_mistakes(
         for label, other, share in zip(dataset.test.labels[chosen], taken_for, sure, strict=True)
     ]
     _draw(rows, titles, path)
+
+
+def _as_colours(
+    row: str, values: Float[np.ndarray, "n h w c"]
+) -> dict[str, Float[np.ndarray, "n h w colours"]]:
+    """The channels as pictures of three or one, a row for each."""
+    channels = values.shape[-1]
+    colours = 1 if channels % 3 else 3
+    if channels == colours:
+        return {row: values}
+    return {
+        f"{row}, {first // colours + 1} of {channels // colours}": values[
+            ..., first : first + colours
+        ]
+        for first in range(0, channels, colours)
+    }
 
 
 def _surest_mistakes(
@@ -149,7 +166,8 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         if len(pictures):
             gap = [(0, step - width) if axis == 2 else (0, 0) for axis in range(pictures.ndim)]
             side_by_side = np.concatenate(np.pad(pictures, gap, constant_values=1), axis=1)
-            panel.imshow(side_by_side, vmin=0, vmax=1, interpolation="nearest")
+            # The map is for pictures of one channel.
+            panel.imshow(side_by_side, vmin=0, vmax=1, interpolation="nearest", cmap="gray")
         panel.set(xticks=[], yticks=[], xlim=(-0.5, step * columns - 0.5))
         panel.spines[:].set_visible(False)
         panel.set_ylabel(textwrap.fill(row, 14), rotation=0, ha="right", va="center", fontsize=9)

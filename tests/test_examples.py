@@ -1,10 +1,13 @@
 """Pictures of what the networks see and mistake."""
 
+import jax
+import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
 
 from phash_jax import examples
+from phash_jax.preprocess import PREPROCESS
 
 
 def test_surest_mistakes_are_those_of_the_mean_probability():
@@ -51,3 +54,27 @@ def test_examples_show_a_row_per_test_set(dataset, tmp_path):
     assert 1.3 < two.shape[0] / one.shape[0] < 1.6
     with pytest.raises(ValueError, match="unknown test_sets 'sunny'"):
         examples.plot_examples(dataset, tmp_path / "3.png", test_sets=["sunny"], **shown)
+
+
+@pytest.mark.parametrize("preprocess", PREPROCESS)
+def test_every_way_of_feeding_a_network_is_drawn(dataset, tmp_path, preprocess):
+    path = tmp_path / "examples.png"
+    shown = {"preprocess": preprocess, "test_sets": ["clean"], "num_images": 2}
+    examples.plot_examples(dataset, path, **shown)
+    drawn = matplotlib.image.imread(path)
+    image = jnp.asarray(dataset.train.images[0])
+    channels = jax.eval_shape(PREPROCESS[preprocess], image).shape[-1]
+    # Of 95 pixels each, and 25 for the titles.
+    assert round((len(drawn) - 25) / 95) == 2 * max(1, channels // 3)
+    is_gray = (drawn[..., :3] == drawn[..., :1]).all()
+    assert is_gray == (channels == 1)
+
+
+def test_mistakes_show_all_that_the_network_sees(dataset, tmp_path):
+    wrong = np.zeros((1, 101, 3), np.float32)
+    wrong[:, :, 2] = 1.0
+    for preprocess, rows in (("raw", 1), ("average_hash", 2), ("gradient_hash", 3)):
+        path = tmp_path / f"{preprocess}.png"
+        examples.plot_mistakes(dataset, wrong, path, preprocess=preprocess, num_images=2)
+        # Titles of two lines.
+        assert round((len(matplotlib.image.imread(path)) - 42) / 95) == rows
