@@ -12,8 +12,8 @@ interval: 82.3 % [81.8, 82.8] clean, 81.4 % [80.9, 81.8] at contrast 200. Before
 batch raised and test_shift=0: 2,000 steps, 5 seeds, 80.0 % [79.5, 80.4] and 78.6 % [78.1, 79.2];
 5,000 steps, 6 seeds, 81.8 % [81.1, 82.4] and 80.2 % [79.6, 80.7]. Covering a square of every image
 (--config.train.cutout=12) does not help: 10,000 steps, 6 seeds, 82.1 % [81.6, 82.6] and 80.9 %
-[80.2, 81.6]. With three scales of gray instead (--config.preprocess=multiscale_hash), as long and with
-as many seeds: 84.0 % [83.6, 84.5] and 80.3 % [79.8, 80.7].
+[80.2, 81.6]. With three scales of gray instead (--config.preprocess=multiscale_hash), as long and
+with as many seeds: 84.0 % [83.6, 84.5] and 80.3 % [79.8, 80.7].
 """
 
 from configs import best_raw
