@@ -122,8 +122,7 @@ def multiscale_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 3"]:
     As ``local_average_hash_image``, of the gray image (Pillow 7.0 and later): colour is given up,
     and its bits tell fine edges, parts and light from dark.
     """
-    checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
-    of_gray = gray(image, rounded=True)[..., None]
+    of_gray = gray(checked_image(image), rounded=True)[..., None]
     scales = [local_average_hash_image(of_gray, radius=radius) for radius in (1, 4)]
     return jnp.concatenate([*scales, average_hash_image(of_gray)], -1)
 
