@@ -116,7 +116,7 @@ def main(argv: list[str]) -> None:
             flags.FLAGS.config, config_flags.get_override_values(flags.FLAGS["config"])
         )
         with stop_on_signals():
-            print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir)))
+            print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser()))
     except StopRequestedError as stop:
         print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)

@@ -23,7 +23,7 @@ from phash_jax.data.load import load_in_all
 from phash_jax.hashing import HASHES, Decision
 from phash_jax.padding import padded
 from phash_jax.published import FIG_3_1_LABELS
-from phash_jax.workdir import claim
+from phash_jax.workdir import claim, keep_images
 
 _PART_SIZE = 2_000
 # Of images that are hashed at once; hashing takes some times as much.
@@ -38,7 +38,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     it was writing. Of several processes, which share both folders, each writes its own parts.
 
     Raises:
-        ValueError: a field that cannot be, or a bucket that cannot be reached.
+        ValueError: a field that cannot be, a bucket that cannot be reached, or other images than
+            the run was begun with.
         OSError: a file cannot be written.
     """
     hashes = names(config.hash.names)
@@ -54,8 +55,11 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         provenance.record(workdir)
     if processes.as_first(not catalog.is_finished(workdir)):
         image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
+        dataset = load_in_all(config.data)
+        first = processes.is_first()
+        processes.in_all(lambda: keep_images(workdir, dataset) if first else None, "images")
         _write(
-            load_in_all(config.data),
+            dataset,
             workdir,
             image_dir,
             hashes=hashes,

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from phash_jax.json_files import read_json, write_json
 from phash_jax.losses import Teacher
 from phash_jax.networks import Networks
+from phash_jax.workdir import keep
 
 
 def make_teacher(networks: Networks) -> Teacher:
@@ -30,12 +30,7 @@ def make_teacher(networks: Networks) -> Teacher:
 
 
 def keep_teacher(workdir: Path, networks: Networks) -> None:
-    """Writes down in ``teacher.json`` who teaches, or checks that it is still the same.
-
-    Raises:
-        ValueError: the run was begun with another teacher, or the file is damaged.
-    """
-    path = workdir / "teacher.json"
+    """As ``workdir.keep``, in ``teacher.json``: who teaches stays the same."""
     now = {
         "workdir": str(networks.folder),
         "preprocess": networks.preprocess,
@@ -43,12 +38,5 @@ def keep_teacher(workdir: Path, networks: Networks) -> None:
         "step": networks.step,
         "sha256": networks.sha256,
     }
-    if not path.exists():
-        write_json(path, now)
-        return
-    begun = read_json(path, dict, then="choose another --workdir")
-    if begun.get("sha256") != now["sha256"]:
-        raise ValueError(
-            f"the networks in {networks.folder} (train.teacher) are not those that this run was "
-            f"begun with ({path}): choose another --workdir, or restore them"
-        )
+    what = f"the networks in {networks.folder} (train.teacher)"
+    keep(workdir, "teacher.json", now, what=what)

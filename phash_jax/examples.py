@@ -12,11 +12,13 @@ from jaxtyping import Float, Int, UInt8
 from phash_jax.choices import choose
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
+from phash_jax.figures import as_written, new_figure, save
 from phash_jax.preprocess import PREPROCESS
-from phash_jax.whole_files import written_whole
 
 # Between pictures, as a share of their width.
 _GAP = 0.04
+# Inches of a picture, and the most letters of a line above it.
+_SIDE, _MOST_LETTERS = 0.85, 20
 
 
 def _first_of_each_class(split: Split, per_class: int) -> np.ndarray:
@@ -86,7 +88,7 @@ def plot_mistakes(
     # A network may have more outputs than there are classes.
     called = [*dataset.class_names, *["(none)"] * logits.shape[-1]]
     titles = [
-        f"{dataset.class_names[label]}\n{called[other]} {100 * share:.0f} %"
+        f"{dataset.class_names[label]}\n{called[other]}\n{100 * share:.0f} %"
         for label, other, share in zip(dataset.test.labels[chosen], taken_for, sure, strict=True)
     ]
     _draw(rows, titles, path)
@@ -152,12 +154,8 @@ def plot_distortions(
 
 def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> None:
     """Rows of pictures of 0 to 1, one column per title."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns, lines = max(1, len(titles)), max((t.count("\n") + 1 for t in titles), default=1)
-    figure = Figure(figsize=(1.6 + 0.9 * columns, 0.08 + 0.17 * lines + 0.95 * len(rows)))
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.6 + 0.9 * columns, 0.08 + 0.17 * lines + 0.95 * len(rows), layout=None)
     # One panel per row: Matplotlib needs as long for a panel of one picture.
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for panel, (row, pictures) in zip(panels, rows.items(), strict=True):
@@ -172,9 +170,9 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         panel.spines[:].set_visible(False)
         panel.set_ylabel(textwrap.fill(row, 14), rotation=0, ha="right", va="center", fontsize=9)
         if panel is panels[0]:
-            for number, title in enumerate(titles):
+            drawn = [
                 panel.annotate(
-                    title,
+                    _shortened(title),
                     (step * number + (width - 1) / 2, -0.5),
                     xytext=(0, 3),
                     textcoords="offset points",
@@ -182,6 +180,10 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
                     va="bottom",
                     fontsize=9,
                 )
+                for number, title in enumerate(titles)
+            ]
+            if drawn:
+                _fit(drawn, width=_SIDE)
     figure.subplots_adjust(
         left=1.5 / figure.get_figwidth(),
         right=0.995,
@@ -190,6 +192,20 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         wspace=0.04,
         hspace=0.04,
     )
-    # What is there is not drawn again.
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=100, format="png")
+    save(figure, path, dpi=100)
+
+
+def _shortened(title: str) -> str:
+    return "\n".join(
+        line if len(line) <= _MOST_LETTERS else line[: _MOST_LETTERS - 1] + "…"
+        for line in title.split("\n")
+    )
+
+
+def _fit(titles, *, width: float) -> None:
+    """Makes the letters of all titles so small that none is wider than so many inches."""
+    for title in titles:
+        as_written(title)
+    widest = max(title.get_window_extent().width / title.get_figure().dpi for title in titles)
+    for title in titles:
+        title.set_fontsize(title.get_fontsize() * min(1, width / widest))

@@ -27,7 +27,7 @@ from phash_jax.published import is_comparable
 from phash_jax.report import report
 from phash_jax.runs import named_runs
 from phash_jax.train import Test, TrainingDivergedError, TrainState, train
-from phash_jax.workdir import claim, locked
+from phash_jax.workdir import claim, keep_images, locked
 
 
 class RunFailedError(UserError):
@@ -65,6 +65,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     test_sets, first = names(config.test_sets), processes.is_first()
     # Else it would be noticed after the training.
     check_smaller(config.test_shift, dataset.test.images.shape[1:], "test_shift")
+    processes.in_all(lambda: keep_images(workdir, dataset) if first else None, "images")
     examples = workdir / "examples.png"
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)
@@ -120,7 +121,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
 def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> Teacher:
     try:
         networks = restore(
-            Path(config.train.teacher),
+            Path(config.train.teacher).expanduser(),
             class_names=dataset.class_names,
             image_shape=dataset.train.images.shape[1:],
         )

@@ -18,7 +18,7 @@ from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.padding import padded
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
 from phash_jax.whole_files import written_whole
-from phash_jax.workdir import claim
+from phash_jax.workdir import claim, keep_images
 
 
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
@@ -38,8 +38,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
+    dataset = load_dataset(config.data)
+    keep_images(workdir, dataset)
     provenance.record(workdir)
-    test = load_dataset(config.data).test
+    test = dataset.test
     shape = (len(severities) * len(test), *test.images.shape[1:])
     _write(workdir / "labels.npy", (shape[0],), np.int64, [np.tile(test.labels, len(severities))])
     todo = [name for name in chosen if not (workdir / f"{name}.npy").exists()]

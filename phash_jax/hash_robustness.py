@@ -23,10 +23,10 @@ from phash_jax.json_files import write_json
 from phash_jax.metrics import append_record, read_by
 from phash_jax.padding import padded
 from phash_jax.placement import use_cpu_cores
-from phash_jax.preprocess import PREPROCESS
+from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
 from phash_jax.report import report
 from phash_jax.robustness import distort_batch, distortion_key, severities_of
-from phash_jax.workdir import claim
+from phash_jax.workdir import claim, keep_images
 
 # False positives that a search in a large collection can live with.
 FALSE_POSITIVE_RATE = 1e-3
@@ -139,12 +139,15 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     inputs = names(config.hash.inputs)
     check_hashes(hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
     at_least(1, config.test_batch_size, "test_batch_size")
+    of_bits = {n: of for n, of in PREPROCESS.items() if n not in SEVERAL_BITS_A_VALUE}
     for name in inputs:
-        choose(PREPROCESS, name, "hash.inputs")
+        choose(of_bits, name, "hash.inputs")
     if fields.draws != 1:
         raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
     claim(workdir, config)
-    test = load_dataset(config.data).test
+    dataset = load_dataset(config.data)
+    keep_images(workdir, dataset)
+    test = dataset.test
     if len(test) < 2:
         raise ValueError(f"distances between images need two images or more, there are {len(test)}")
     provenance.record(workdir)

@@ -209,7 +209,7 @@ def _originals(picture: str, other: str) -> list[UInt8[np.ndarray, "_ _ 3"]]:
 
 def _read(path: str) -> UInt8[np.ndarray, "h w 3"]:
     try:
-        with Image.open(path) as image:
+        with Image.open(Path(path).expanduser()) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"hash_study: there is no picture {path}") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from phash_jax import codes, tables
+from phash_jax.figures import new_figure, save
 from phash_jax.published import FIG_4_1, FIG_4_2_TO_4_5, FIG_4_9
 
 PAIRINGS = {"cat-cat": ("cat", "cat"), "dog-dog": ("dog", "dog"), "truck-dog": ("truck", "dog")}
@@ -129,11 +130,7 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
 
 def plot_pictures(pictures, own, path: Path) -> None:
     """The five pictures over their average hashes as 8x8 bitmaps."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.1 * len(pictures), 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.1 * len(pictures), 4.4)
     grid = figure.subplots(2, len(pictures), squeeze=False)
     for (upper, lower), (title, picture) in zip(grid.T, pictures.items(), strict=True):
         upper.imshow(picture)
@@ -146,16 +143,12 @@ def plot_pictures(pictures, own, path: Path) -> None:
         for panel in (upper, lower):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_color("0.8")
-    figure.savefig(path, dpi=80)
+    save(figure, path, dpi=80)
 
 
 def plot_scatter(matrices, name: str, near: int, path: Path) -> None:
     """Distances of all pairs, in hex digits, as the study drew them, and how often each occurs."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 3.6)
     panels = figure.subplots(1, 2 * len(PAIRINGS), width_ratios=[3, 1] * len(PAIRINGS), sharey=True)
     rng = np.random.default_rng(0)
     for place, (pairing, matrix) in enumerate(matrices["hex digits"].items()):
@@ -187,4 +180,4 @@ def plot_scatter(matrices, name: str, near: int, path: Path) -> None:
         "(points of one distance are spread, so that their number shows)",
         fontsize=10,
     )
-    figure.savefig(path, dpi=80)
+    save(figure, path, dpi=80)

@@ -13,25 +13,38 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
+from phash_jax.errors import listed
 from phash_jax.json_files import damaged
 from phash_jax.whole_files import written_whole
 
 _HISTOGRAM_BINS = 64
-_ELSEWHERE = "take the line out, or start again in another --workdir"
+_WITHOUT_IT = "take the line out, or start again in another --workdir"
+# Of what a training logs no line can be spared.
+_UNDAMAGED = "put an undamaged copy in its place, or start again in another --workdir"
+# One value per seed, but for the first two.
+_LOGGED = {"step", "seconds", "loss", "accuracy", "batch_accuracy", "grad_norm"}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl; a last line cut by a crash is left out.
 
     Raises:
-        ValueError: a line before the last is not JSON, or one holds no record.
+        ValueError: a line before the last is not JSON, or one is no record of a training step.
     """
+    records = _read_lines(path, _UNDAMAGED)
+    for record in records:
+        if lacking := _LOGGED - record.keys():
+            raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
+    return records
+
+
+def _read_lines(path: Path, then: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise damaged(path, error, _ELSEWHERE) from error
+        raise damaged(path, error, then) from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -41,9 +54,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(lines):
                 break
-            raise damaged(path, f"line {number} is not JSON: {error}", _ELSEWHERE) from error
+            raise damaged(path, f"line {number} is not JSON: {error}", then) from error
         if not isinstance(record, dict):
-            raise damaged(path, f"line {number} holds no record", _ELSEWHERE)
+            raise damaged(path, f"line {number} holds no record", then)
         records.append(record)
     return records
 
@@ -62,9 +75,9 @@ def read_by(path: Path, field: str) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: the file is damaged before its last line.
     """
-    records = read_metrics(path)
+    records = _read_lines(path, _WITHOUT_IT)
     if not all(field in record for record in records):
-        raise damaged(path, f"a record has no {field}", _ELSEWHERE)
+        raise damaged(path, f"a record has no {field}", _WITHOUT_IT)
     rewrite_records(path, records)
     return {record[field]: record for record in records}
 
@@ -81,14 +94,19 @@ class MetricsLog:
 
     Opening drops what lies after ``step``: a resumed run writes those records again. Of several
     processes one has ``write``; the others only keep their ``records``.
+
+    Raises:
+        ValueError: the file is damaged, or does not reach to ``step``.
     """
 
     def __init__(self, directory: Path, *, step: int, write: bool = True):
         self._path = directory / "metrics.jsonl"
-        records = read_metrics(self._path)
-        if any("step" not in record for record in records):
-            raise damaged(self._path, "a line has no step", _ELSEWHERE)
-        self.records = [record for record in records if record["step"] <= step]
+        self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
+        # A step is saved after it is logged.
+        logged = self.records[-1]["step"] if self.records else 0
+        if logged != step:
+            reason = f"it ends at step {logged}, the checkpoint to go on from is of step {step}"
+            raise damaged(self._path, reason, _UNDAMAGED)
         self._writes = write
         if not write:
             return

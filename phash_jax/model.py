@@ -98,8 +98,9 @@ class ConvNet(nn.Module):
         }
         if min(x.shape[1:3]) < 2**self.conv_layers:
             raise ValueError(
-                f"images of {x.shape[1]}x{x.shape[2]} pixels are too small for {self.conv_layers} "
-                f"conv layers, each halving the size: at least {2**self.conv_layers} is needed"
+                f"images of {x.shape[1]}x{x.shape[2]} pixels, as preprocess leaves them, are too "
+                f"small for {self.conv_layers} conv layers, each halving the size: at least "
+                f"{2**self.conv_layers} is needed, or a smaller model.conv_layers"
             )
         for layer in range(self.conv_layers):
             normalised = BATCH_NORM_LAYERS[self.batch_norm](layer)
@@ -148,7 +149,10 @@ def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform:
         ("num_outputs", 0),
     ):
         at_least(least, fields[field], f"model.{field}")
-    at_least(1, min(fields["dense_features"], default=1), "model.dense_features")
+    for size in fields["dense_features"]:
+        if not isinstance(size, int):
+            raise ValueError(f"model.dense_features must be whole numbers, got {size!r}")
+        at_least(1, size, "model.dense_features")
     if fields["kernel_stddev"] <= 0:
         raise ValueError(f"model.kernel_stddev must be above 0, got {fields['kernel_stddev']}")
     num_outputs = fields.pop("num_outputs") or num_classes

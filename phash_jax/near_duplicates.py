@@ -1,7 +1,6 @@
 """Near-duplicates among hashed pictures: the pairs, the groups they form, and a contact sheet."""
 
 import csv
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from phash_jax import hamming
+from phash_jax.figures import new_figure, save
 from phash_jax.whole_files import written_whole
 
 _COLUMNS, _MOST_LINES, _MOST_OF_GROUP = 8, 7, 6
@@ -115,15 +115,11 @@ def draw(
         thumbnail: from a picture's number to a picture of any size, or None if it cannot be read.
         path: a PNG file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     num_groups = int(pairs.group.max()) + 1
     lines = _lay_out([_members(pairs, group) for group in range(min(_MOST_GROUPS, num_groups))])
     num_shown = sum(len(line) for line in lines)
     height = 0.35 + 1.95 * len(lines)
-    figure = Figure(figsize=(1.6 * _COLUMNS, height))
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.6 * _COLUMNS, height, layout=None)
     shown = f"the {num_shown} closest" if num_shown < num_groups else "all"
     figure.suptitle(
         f"Near-duplicates: {shown} of {num_groups:,} groups", fontsize=10, y=1 - 0.1 / height
@@ -142,10 +138,7 @@ def draw(
                 _draw_one(panel, thumbnail(number))
                 bits = int(np.bitwise_count(words[number] ^ words[members[0]]).sum())
                 note = "" if not place else "same bits" if not bits else f"{bits} bits apart"
-                # File names may hold signs that would start a formula.
-                panel.set_xlabel(
-                    f"{_shortened(captions(number))}\n{note}", fontsize=7, parse_math=False
-                )
+                panel.set_xlabel(f"{_shortened(captions(number))}\n{note}", fontsize=7)
                 if not place:
                     more = len(members) - _MOST_OF_GROUP
                     title = f"group {group}" + (f", {more:,} more" if more > 0 else "")
@@ -154,10 +147,7 @@ def draw(
     figure.subplots_adjust(
         left=0.01, right=0.99, top=1 - 0.5 / height, bottom=0.4 / height, hspace=0.45, wspace=0.08
     )
-    with warnings.catch_warnings():
-        # A file name in a script that the font lacks is drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph ")
-        figure.savefig(path, dpi=100)
+    save(figure, path, dpi=100)
 
 
 def _members(pairs: NearDuplicates, group: int) -> list[int]:

@@ -51,6 +51,9 @@ PREPROCESS: dict[str, Preprocess] = {
     "raw_and_average_hash": raw_and_average_hash,
 }
 
+# Those whose values are not 0 or 1.
+SEVERAL_BITS_A_VALUE = ("bit_depth_2", "bit_depth_4", "raw", "raw_and_average_hash")
+
 # Of an RGB image, a pixel's share of what the network is fed.
 BITS_PER_PIXEL: dict[str, float] = {
     "dct_hash": 0.75,

@@ -10,21 +10,33 @@ from jaxtyping import Float, Int
 from phash_jax.comparison import mean_and_interval
 from phash_jax.errors import listed
 from phash_jax.json_files import damaged, read_json, write_json
+from phash_jax.published import PUBLISHED
 
 _DELETE = "delete it to have it made anew"
 # Of every run, whatever its version.
-_FIELDS = {
-    "published",
-    "seeds",
-    "num_steps",
-    "seconds",
-    "steps_to_90",
-    "test_size",
-    "class_names",
-    "test_accuracy",
-    "test_correct",
-    "statistics",
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "published": str,
+    "seeds": list,
+    "num_steps": int,
+    "seconds": (int, float),
+    "train_accuracy": list,
+    "train_loss": list,
+    "last_batch_accuracy": list,
+    "steps_to_90": list,
+    "steps_to_90_single_batch": list,
+    "test_size": int,
+    "class_names": list,
+    "test_accuracy": dict,
+    "test_correct": dict,
+    "statistics": dict,
 }
+_PER_SEED = (
+    "train_accuracy",
+    "train_loss",
+    "last_batch_accuracy",
+    "steps_to_90",
+    "steps_to_90_single_batch",
+)
 
 
 def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int | None]:
@@ -100,14 +112,7 @@ def build(
             for test_set, per_seed in test_correct.items()
         },
     }
-    per_seed = (
-        "train_accuracy",
-        "train_loss",
-        "last_batch_accuracy",
-        "steps_to_90",
-        "steps_to_90_single_batch",
-    )
-    result["statistics"] = {field: mean_and_interval(result[field]) for field in per_seed}
+    result["statistics"] = {field: mean_and_interval(result[field]) for field in _PER_SEED}
     result["statistics"]["test_accuracy"] = {
         test_set: mean_and_interval(values) for test_set, values in result["test_accuracy"].items()
     }
@@ -153,6 +158,24 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(runs, dict) or not all(isinstance(run, dict) for run in runs.values()):
         raise damaged(path, "it holds no runs", _DELETE)
     for name, run in runs.items():
-        if lacking := _FIELDS - run.keys():
-            raise damaged(path, f"{name} lacks {listed(sorted(lacking))}", _DELETE)
+        if wrong := _wrong_fields(run):
+            raise damaged(path, f"{name} lacks {listed(wrong)}, or it is of another kind", _DELETE)
     return runs
+
+
+def _wrong_fields(run: dict[str, Any]) -> list[str]:
+    """The fields of a run's result that are missing, or not what ``build`` makes."""
+    wrong = [name for name, kind in _FIELDS.items() if not isinstance(run.get(name), kind)]
+    if wrong:
+        return wrong
+    if run["published"] not in PUBLISHED:
+        return ["published"]
+    seeds, statistics = len(run["seeds"]), run["statistics"]
+    wrong = [name for name in _PER_SEED if len(run[name]) != seeds]
+    wrong += [f"statistics of {name}" for name in _PER_SEED if name not in statistics]
+    for name, values in run["test_accuracy"].items():
+        if not isinstance(values, list) or len(values) != seeds:
+            wrong.append(f"test_accuracy of {name}")
+        elif name not in statistics.get("test_accuracy", {}):
+            wrong.append(f"statistics of {name}")
+    return wrong

@@ -28,7 +28,7 @@ from phash_jax.networks import Networks, restore_all
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
-from phash_jax.workdir import WorkdirError, claim
+from phash_jax.workdir import WorkdirError, claim, keep_images
 
 
 def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
@@ -121,7 +121,8 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     last one.
 
     Raises:
-        ValueError: an unknown distortion, a severity not 1 to 5, or networks that do not fit.
+        ValueError: an unknown distortion, a severity not 1 to 5, networks that do not fit, or other
+            images than the run was begun with.
         CheckpointError: a run whose checkpoints are all damaged.
         WorkdirError: the workdir is of another config, or of networks trained on since.
     """
@@ -131,9 +132,10 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     dataset = load_dataset(config.data)
+    keep_images(workdir, dataset)
     test = dataset.test
     all_networks = restore_all(
-        [Path(name) for name in names(config.robustness.networks)],
+        [Path(name).expanduser() for name in names(config.robustness.networks)],
         class_names=dataset.class_names,
         image_shape=test.images.shape[1:],
     )

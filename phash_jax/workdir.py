@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_collections
 
+from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.errors import UserError
 from phash_jax.json_files import damaged, read_json, write_json
 
@@ -25,7 +26,7 @@ FREE_FIELDS = (
 
 # What a run that failed before any work leaves, and the next one makes anew.
 _BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html", "report.md"}
-_OF_THE_CONFIG = {"examples.png", "teacher.json"}
+_OF_THE_CONFIG = {"examples.png", "images.json", "teacher.json"}
 
 # Fields that were added later, and what runs from before them were made with.
 _LATER_FIELDS = {
@@ -137,6 +138,51 @@ def _is_unused(workdir: Path) -> bool:
     )
 
 
+def keep(workdir: Path, file: str, now: dict[str, Any], *, what: str) -> None:
+    """Writes down in a file what a run is begun with, or checks that it is still the same.
+
+    A folder in which nothing was made yet takes something else.
+
+    Args:
+        workdir: of the run.
+        file: name of a JSON file.
+        now: has ``sha256``, which decides; the rest is for the reader.
+        what: these are, in the plural and with the field that names them, for the message.
+
+    Raises:
+        ValueError: the run was begun with something else, or the file is damaged.
+    """
+    path = workdir / file
+    if path.exists():
+        begun = read_json(path, dict, then="choose another --workdir")
+        if begun.get("sha256") == now["sha256"]:
+            return
+        if not _is_unused(workdir):
+            raise ValueError(
+                f"{what} are not those that this run was begun with ({path}): choose another "
+                "--workdir, or restore them"
+            )
+        _forget(workdir)
+    write_json(path, now)
+
+
+def _forget(workdir: Path) -> None:
+    """Removes what shows, or says, what a run that was not begun was to be of."""
+    for name in _OF_THE_CONFIG:
+        (workdir / name).unlink(missing_ok=True)
+
+
+def keep_images(workdir: Path, dataset: Dataset) -> None:
+    """As ``keep``, in ``images.json``: a run goes on with the images that it was begun with."""
+    now = {
+        "sha256": fingerprint(dataset),
+        "train": list(dataset.train.images.shape),
+        "test": list(dataset.test.images.shape),
+        "class_names": list(dataset.class_names),
+    }
+    keep(workdir, "images.json", now, what="the images of config.data")
+
+
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
 
@@ -167,9 +213,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
     ]
     if differing and _is_unused(workdir):
-        # Of other pictures or another teacher, perhaps.
-        for name in _OF_THE_CONFIG:
-            (workdir / name).unlink(missing_ok=True)
+        _forget(workdir)
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(

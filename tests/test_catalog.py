@@ -15,6 +15,7 @@ from phash_jax import catalog, catalog_dataset, codes
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import dhash
 from phash_jax.padding import padded
+from phash_jax.report import report
 
 ROOT = Path(__file__).parent.parent
 
@@ -196,6 +197,11 @@ def test_a_dataset_becomes_files_and_rows(tmp_path, small_parts):
         np.testing.assert_array_equal(np.asarray(Image.open(address)), image)
     assert columns["dhash"].tolist() == codes.to_int(np.asarray(dhash(np.stack(images)))).tolist()
     assert set(columns["Width"]) == {16}
+    report.write(tmp_path, [tmp_path])
+    text = (tmp_path / "report.md").read_text()
+    assert "90 images; the first ten:" in text
+    # Those of the study are of other pictures.
+    assert "published" not in text.split("## The catalog")[1]
 
 
 # Killed by itself when it is about to write the second of three parts.
@@ -234,6 +240,12 @@ def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     assert first.exitcode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
     assert catalog.parts_done(tmp_path / "killed") == {0}
     assert not catalog.is_finished(tmp_path / "killed")
+    # Not with other pictures.
+    np.savez(tmp_path / "data.npz", **arrays | {"train_images": 255 - arrays["train_images"]})
+    refused = forked.run(command)
+    assert refused.returncode == 1
+    assert "error: the images of config.data are not those that this run was" in refused.stderr
+    np.savez(tmp_path / "data.npz", **arrays)
     first_png = tmp_path / "images" / "train_00000.png"
     written = first_png.stat().st_mtime_ns
     finished = forked.run(command)

@@ -1,5 +1,8 @@
 """Pictures of what the networks see and mistake."""
 
+import dataclasses
+import itertools
+
 import jax
 import jax.numpy as jnp
 import matplotlib.image
@@ -76,5 +79,31 @@ def test_mistakes_show_all_that_the_network_sees(dataset, tmp_path):
     for preprocess, rows in (("raw", 1), ("average_hash", 2), ("gradient_hash", 3)):
         path = tmp_path / f"{preprocess}.png"
         examples.plot_mistakes(dataset, wrong, path, preprocess=preprocess, num_images=2)
-        # Titles of two lines.
-        assert round((len(matplotlib.image.imread(path)) - 42) / 95) == rows
+        # Titles of three lines.
+        assert round((len(matplotlib.image.imread(path)) - 59) / 95) == rows
+
+
+@pytest.mark.parametrize(
+    "class_names", [("automobile", "airplane"), ("$0_$10", "$20_$50"), ("a" * 30, "M" * 30)]
+)
+def test_titles_are_as_they_are_written_and_beside_one_another(
+    dataset, tmp_path, monkeypatch, class_names
+):
+    named, figures = dataclasses.replace(dataset, class_names=class_names), []
+
+    def save(figure, path, *, dpi):
+        save_figure(figure, path, dpi=dpi)
+        figures.append(figure)
+
+    save_figure = examples.save
+    monkeypatch.setattr(examples, "save", save)
+    wrong = np.zeros((1, 101, 2), np.float32)
+    wrong[:, np.arange(101), 1 - dataset.test.labels] = 1.0
+    examples.plot_mistakes(named, wrong, tmp_path / "mistakes.png", preprocess="raw")
+    (panel,) = figures[0].axes
+    titles = panel.texts
+    assert len(titles) == 12
+    assert titles[0].get_text().split("\n")[0] in (class_names[0], class_names[0][:19] + "…")
+    assert not titles[0].get_parse_math()
+    boxes = [title.get_window_extent() for title in titles]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

@@ -123,6 +123,7 @@ def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):
     ("field", "value", "message"),
     [
         ("hash.inputs", "average_hash,edges", "unknown hash.inputs 'edges'"),
+        ("hash.inputs", "average_hash,raw", "unknown hash.inputs 'raw'; choose one of"),
         ("hash.names", "average_hash,md5", "unknown hash.names 'md5'"),
         ("distortions.draws", 2, "takes one draw, distortions.draws is 2"),
         ("data.test_size", 2, None),

@@ -25,7 +25,7 @@ from phash_jax.binarize import (
     smooth_local_average_hash_image,
 )
 from phash_jax.bit_depth import squeeze_bit_depth, thermometer
-from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS
+from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS, SEVERAL_BITS_A_VALUE
 from phash_jax.resampling import gray
 
 images = hnp.arrays(np.uint8, st.sampled_from([(1, 1, 3), (2, 3, 3), (8, 8, 3), (5, 4, 1)]))
@@ -164,6 +164,7 @@ def test_inputs_have_their_bits_and_are_the_same_under_jit_and_vmap(name):
     assert inputs.min() == 0
     assert inputs.max() == 1
     np.testing.assert_allclose(inputs[2], PREPROCESS[name](jnp.asarray(batch[2])), rtol=1e-6)
+    assert (set(np.unique(inputs)) == {0, 1}) == (name not in SEVERAL_BITS_A_VALUE)
     levels = [len(np.unique(channel)) for channel in np.moveaxis(inputs, -1, 0)]
     assert sum(np.log2(levels)) * inputs[0, ..., 0].size == BITS_PER_PIXEL[name] * 32 * 32
 

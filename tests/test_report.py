@@ -10,10 +10,10 @@ import pytest
 from conftest import load_config, make_workdir
 from PIL import Image
 
-from phash_jax import hash_study, results, study_arrays, tables
+from phash_jax import figures, hash_study, results, study_arrays, tables
 from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.published import FIG_5_5, is_comparable
-from phash_jax.report import page, plots, report, rivals, robustness
+from phash_jax.report import learning, page, plots, report, rivals, robustness
 from phash_jax.report.collect import collect, short_names
 from phash_jax.report.fig_5_5 import UNDECIDED
 from phash_jax.report.verdicts import judge
@@ -239,7 +239,7 @@ def test_folders_of_one_name_keep_their_pictures_apart_whatever_their_names(tmp_
     folders = [tmp_path / above / "größe [a] 5%" for above in ("one x", "two")]
     for place, folder in enumerate(folders):
         make_workdir(folder, "original")
-        plots.save(plots.new_figure(1 + place, 1), folder / "examples.png")
+        figures.save(figures.new_figure(1 + place, 1), folder / "examples.png", dpi=50)
     report.write(tmp_path / "out", folders)
     copies = list((tmp_path / "out" / "figures").glob("*_examples.png"))
     assert {copy.read_bytes() for copy in copies} >= {(folders[0] / "examples.png").read_bytes()}
@@ -265,6 +265,33 @@ def test_headings_of_one_name_have_anchors_of_their_own(tmp_path):
 def test_a_bar_in_a_cell_is_no_new_cell(tmp_path):
     made = page.render(tables.markdown([("a|b", "c"), ("d", "e|f")]), folder=tmp_path)
     assert re.findall(r"<t[hd]>(.*?)</t[hd]>", made) == ["a|b", "c", "d", "e|f"]
+
+
+def test_names_are_no_formulas_and_all_that_was_tested_is_shown(tmp_path, monkeypatch):
+    result = make_workdir(tmp_path / "$0_$10", "original", name="$a_$b")
+    result["class_names"] = ["$0_$10", "$10_$20"]
+    for field in ("test_accuracy", "test_correct", "confusion"):
+        of = result[field]
+        result[field] = {"clean": of["clean"], "contrast_300": of["contrast_200"]}
+    of = result["statistics"]["test_accuracy"]
+    result["statistics"]["test_accuracy"] = {
+        "clean": of["clean"],
+        "contrast_300": of["contrast_200"],
+    }
+    results.write(tmp_path / "$0_$10", {"$a_$b": result | {"published": "none"}})
+    drawn, save = {}, plots.save
+
+    def save_and_keep(figure, path, *, dpi):
+        save(figure, path, dpi=dpi)
+        drawn[path.name] = figure
+
+    monkeypatch.setattr(plots, "save", save_and_keep)
+    report.write(tmp_path / "out", [tmp_path / "$0_$10"])
+    assert {"test_accuracy.png", "curves.png", "confusion.png"} <= drawn.keys()
+    (panel,) = drawn["test_accuracy.png"].axes
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["$a_$b"]
+    legend = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert legend == ["clean", "contrast 300", "guessing"]
 
 
 def test_networks_are_described_each_kind_once(tmp_path):
@@ -334,17 +361,25 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
     report.main()
     assert f"report: {tmp_path / 'out' / 'page.html'}" in capsys.readouterr().out
     assert "A note." in (tmp_path / "out" / "page.html").read_text()
-    monkeypatch.setattr(sys, "argv", [*command, *options[:2], "--notes=nowhere.md"])
-    with pytest.raises(SystemExit, match="1"):
-        report.main()
-    assert "error: " in capsys.readouterr().err
+    (tmp_path / "latin.md").write_bytes("größer".encode("latin-1"))
+    for wrong, code, said in (
+        ([*options[:2], "--notes=nowhere.md"], 1, "nowhere.md"),
+        ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not a text in UTF-8"),
+        ([f"--notes={tmp_path / 'notes.md'}"], 2, "say --output too"),
+    ):
+        monkeypatch.setattr(sys, "argv", [*command, *wrong])
+        with pytest.raises(SystemExit, match=str(code)):
+            report.main()
+        error = capsys.readouterr().err
+        assert "error: " in error
+        assert said in error
 
 
 DAMAGES = {
-    "config.json": (b"\xff", b"[]", b"5", b'{"model": 3}'),
+    "config.json": (b"\xff", b"[]", b"5", b'{"model": 3}', b'{"name": "original"}'),
     "results.json": (b"\xff", b"[]", b"5", b'{"runs": []}', b'{"runs": {"original": 5}}'),
     "provenance.json": (b"\xff", b'{"a": 1}', b"5", b"[1]", b'[{"command": 1}]'),
-    "metrics.jsonl": (b"\xff\n", b"5\n", b"[]\n"),
+    "metrics.jsonl": (b"\xff\n", b"5\n", b"[]\n", b'{"step": 6}\n'),
     "failure.json": (b"\xff", b"[]", b"5", b"{}"),
 }
 
@@ -499,9 +534,18 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     ]
 
 
+def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
+    tested = make_robustness(tmp_path / "tested", ["raw", "median_hash"])
+    result = robustness.read_result(tested, "networks")
+    result["networks"]["median_hash"]["clean"] = [0.0, 0.5]
+    (tested / "results.json").write_text(json.dumps(result))
+    (verdict,) = robustness.verdicts([tested])
+    assert "of clean accuracy lost - against 40.0 %" in verdict.evidence
+
+
 def test_every_dot_of_a_plot_by_bits_is_beside_its_name(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(rivals, "save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(rivals, "save", lambda figure, path, dpi: figures.append(figure))
     folders = make_rivals(tmp_path)
     rivals.sections(collect(folders), folders, tmp_path)
     *_, under = figures[0].axes
@@ -514,7 +558,7 @@ def test_every_dot_of_a_plot_by_bits_is_beside_its_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("length", [4, 30, 60])
 def test_a_legend_is_as_wide_as_its_figure_at_most(length):
-    figure = plots.new_figure(8, 4)
+    figure = figures.new_figure(8, 4)
     panel = figure.subplots()
     for number in range(9):
         panel.plot([0, 1], [0, number], label=str(number) * length)
@@ -602,5 +646,13 @@ def test_images_seen_until_a_mark_is_reached(tmp_path):
     # At the first test a mark may have been passed for long.
     of_marks = ["20,000, at most 10,000", "never, 30,000"]
     assert rows[2:] == [["best_phash", "30,000", "10,000", *of_marks]]
+    # Resumed with another test_every.
+    for record in records:
+        if record["step"] == 700:
+            record["test_accuracy"] = {"clean": [0.74, 0.8]}
+    rewrite_records(path, records)
+    (run,) = collect([tmp_path / "tested"])
+    table = learning.table([(run, learning.tests_of(run))], [])
+    assert table.splitlines()[-1].split("|")[3].strip() == "5,000 to 10,000"
     assert "reached after 640,000" in section
     assert (tmp_path / "out" / "figures" / "learning.png").read_bytes().startswith(b"\x89PNG")

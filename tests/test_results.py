@@ -36,6 +36,25 @@ def test_damaged_results_are_named(tmp_path):
     assert results.read(tmp_path / "nowhere") == {}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("test_accuracy", None),
+        ("test_accuracy", {"clean": [0.5]}),
+        ("test_accuracy", {"fog": [0.5, 0.5]}),
+        ("published", "nobody"),
+        ("num_steps", "900"),
+        ("train_accuracy", [0.5]),
+        ("statistics", {}),
+    ],
+)
+def test_results_of_another_kind_are_named(tmp_path, field, value):
+    result = make_workdir(tmp_path, "original")
+    results.write(tmp_path, {"original": result | {field: value}})
+    with pytest.raises(ValueError, match=r"results.json is damaged \(original lacks .*delete it"):
+        results.read(tmp_path)
+
+
 def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
     make_workdir(tmp_path, "original")
     path = tmp_path / "metrics.jsonl"
@@ -46,8 +65,24 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
         log.write(whole[3], [0, 1])
     assert read_metrics(path) == whole[:4]
     path.write_text('{"step": 1\n{"step": 2}\n')
-    with pytest.raises(ValueError, match=r"metrics.jsonl is damaged \(line 1 is not JSON.*take"):
+    with pytest.raises(ValueError, match=r"metrics.jsonl is damaged \(line 1 is not JSON.*copy"):
         read_metrics(path)
+    path.write_text('{"step": 1}\n')
+    with pytest.raises(ValueError, match=r"damaged \(a line lacks accuracy, .*, seconds\).*copy"):
+        read_metrics(path)
+
+
+def test_a_log_that_does_not_reach_to_the_checkpoint_is_refused(tmp_path):
+    make_workdir(tmp_path, "original")
+    with MetricsLog(tmp_path, step=900):
+        pass
+    kept = (tmp_path / "metrics.jsonl").read_text()
+    with pytest.raises(ValueError, match=r"ends at step 900, the checkpoint .* is of step 950"):
+        MetricsLog(tmp_path, step=950)
+    assert (tmp_path / "metrics.jsonl").read_text() == kept
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(ValueError, match=r"ends at step 0, .* of step 900\): put"):
+        MetricsLog(tmp_path, step=900)
 
 
 def test_tensorboard_events_hold_scalars_and_histograms(tmp_path):

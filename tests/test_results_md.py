@@ -15,7 +15,7 @@ RUNS = ROOT / "benchmarks" / "results" / "cifar10"
 
 def test_every_table_of_the_trained_networks_is_the_reports(tmp_path, monkeypatch):
     # Of the figures only the names are looked at, and drawing them takes most of the time.
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: PICTURE.save(path))
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: PICTURE.save(path, "PNG"))
     kept = (ROOT / "RESULTS.md").read_text()
     # Columns stand in the order of the workdirs, and so do the commands that made them.
     named = dict.fromkeys(re.findall(r"--workdir=runs/(\w+)", kept))

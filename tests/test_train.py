@@ -278,6 +278,7 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
         ("model.batch_norm", "last", "unknown model.batch_norm 'last'; choose one of none, first"),
         ("model.num_outputs", 1, "model.num_outputs is 1, but there are 2 classes"),
         ("model.conv_layers", 5, "too small for 5 conv layers"),
+        ("model.dense_features", (8.5,), "model.dense_features must be whole numbers, got 8.5"),
         ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
         ("train.max_shift", 16, "train.max_shift is 16 pixels, images are 16x16"),
         ("train.cutout", 16, "train.cutout is 16 pixels, images are 16x16"),

@@ -59,7 +59,10 @@ def validate(dataset: Dataset) -> Dataset:
         counts = np.bincount(labels, minlength=len(dataset.class_names))
         empty = [c for c, count in zip(dataset.class_names, counts, strict=True) if not count]
         if empty:
-            raise ValueError(f"{name} has no image of class {', '.join(empty)}")
+            raise ValueError(
+                f"{name} has no image of class {', '.join(empty)}: name only the others in "
+                "data.classes"
+            )
     if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
         raise ValueError(
             f"train images are {list(dataset.train.images.shape[1:])}, "

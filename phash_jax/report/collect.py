@@ -7,6 +7,7 @@ from typing import Any
 
 from phash_jax import provenance, results
 from phash_jax.choices import names
+from phash_jax.errors import listed
 from phash_jax.metrics import read_metrics
 from phash_jax.published import FIG_5_5
 from phash_jax.workdir import FREE_FIELDS, flatten, stored_config
@@ -36,6 +37,21 @@ _SECTIONS_OF_OTHER_JOBS = (
     "robustness.",
     "hash_study.",
 )
+# What the report reads of a run's config, whatever its version.
+_READ_OF_A_CONFIG = {
+    "data.name",
+    "preprocess",
+    "train.augment",
+    "train.batch_size",
+    "model.activation",
+    "model.batch_norm",
+    "model.conv_features",
+    "model.conv_layers",
+    "model.dense_features",
+    "model.dropout",
+    "model.kernel_size",
+    "model.num_outputs",
+}
 _SIGNS_OF_A_START = ("metrics.jsonl", "failure.json", "provenance.json")
 
 
@@ -157,6 +173,9 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
 
 def _read_run(name: str, folder: Path) -> Run:
     config, records, starts = flatten(read_config(folder)), [], []
+    if lacking := _READ_OF_A_CONFIG - config.keys() if config else ():
+        problem = f"{folder / 'config.json'} is damaged (it lacks {listed(sorted(lacking))})"
+        return Run(name, folder, {}, None, records, starts, problem)
     try:
         if (folder / "config.json").exists():
             stored_config(folder)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from phash_jax import tables
+from phash_jax.figures import new_figure, save
 from phash_jax.published import PUBLISHED, is_comparable
 from phash_jax.report.collect import Run
 from phash_jax.report.formats import percent
-from phash_jax.report.plots import COLOURS, GRID, legend_above, new_figure, save
+from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
 
 _TEST_SET = "clean"
 _STUDY = PUBLISHED["phash"]
@@ -82,11 +83,13 @@ def table(
     ]
     for run, tests in tested:
         seen = [images for images, _ in tests]
+        apart = np.diff([0, *seen])
         cells.append(
             (
                 run.label,
                 f"{seen[-1]:,}",
-                f"{seen[0]:,}",
+                # How often a run is tested may be changed when it is resumed.
+                " to ".join(f"{images:,}" for images in sorted({apart.min(), apart.max()})),
                 *(_reached(images_to(tests, mark), first=seen[0]) for mark in marks),
             )
         )
@@ -137,4 +140,4 @@ def _plot(
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(**GRID)
     legend_above(figure, panel)
-    save(figure, path)
+    save(figure, path, dpi=DPI)

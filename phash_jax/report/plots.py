@@ -5,35 +5,26 @@ from pathlib import Path
 
 import numpy as np
 
+from phash_jax.figures import as_written, new_figure, save
 from phash_jax.published import FIG_5_5_NAMES, PUBLISHED
 from phash_jax.report.collect import Run
 from phash_jax.report.fig_5_5 import ORIGINAL
 
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_TEST_SET_COLOURS = {"clean": COLOURS[0], "contrast_200": COLOURS[1]}
+_TEST_SET_COLOURS = {
+    "clean": COLOURS[0],
+    "contrast_200": COLOURS[1],
+    "contrast_300": COLOURS[2],
+}
 # Where there are more runs than colours.
 _LINE_STYLES = ("-", "--", ":", "-.")
 GRID = {"alpha": 0.3, "lw": 0.6}
+# Dots per inch: small enough to be committed.
+DPI = 110
 # Inches of a square of confusions, and how many classes are still readable in it.
 _LARGEST_CONFUSION = 9.3
 _MOST_CLASSES_NAMED = 20
-
-
-def new_figure(width: float, height: float):
-    """A figure of so many inches that is drawn without a display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure, path: Path) -> None:
-    """Writes a figure as PNG, small enough to be committed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
 
 
 def legend_above(figure, panel, *, fontsize: int = 10) -> None:
@@ -51,6 +42,7 @@ def legend_above(figure, panel, *, fontsize: int = 10) -> None:
             ncols=columns,
             fontsize=fontsize,
         )
+        as_written(legend)
         if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
             break
         legend.remove()
@@ -86,7 +78,7 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
     panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
     if shown:
         legend_above(figure, panels[0])
-    save(figure, path)
+    save(figure, path, dpi=DPI)
 
 
 def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
@@ -107,7 +99,7 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
         panel.set_visible(False)
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("training accuracy, %", fontsize=9)
-    save(figure, path)
+    save(figure, path, dpi=DPI)
 
 
 def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
@@ -126,22 +118,28 @@ def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
         if num_classes:
             panel.axvline(100 / num_classes, color="0.5", lw=0.8, ls="--", zorder=0)
     panels[-1].set_xlabel("test accuracy, %")
+    tested = {test_set for run in runs for test_set in run.result["test_accuracy"]}
     for test_set, colour in _TEST_SET_COLOURS.items():
-        panels[0].plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
-    panels[0].plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
+        if test_set in tested:
+            panels[0].plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
+    if any(_published(run).keys() & tested for run in runs):
+        panels[0].plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
     panels[0].plot([], [], "--", color="0.5", lw=0.8, label="guessing")
     panels[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    save(figure, path)
+    save(figure, path, dpi=DPI)
+
+
+def _published(run: Run) -> dict[str, float]:
+    return PUBLISHED[run.result["published"]]["test_accuracy"]
 
 
 def _draw_accuracies(panel, runs: Sequence[Run]) -> None:
-    offsets = {"clean": -0.14, "contrast_200": 0.14}
     for place, run in enumerate(runs):
-        study = PUBLISHED[run.result["published"]]["test_accuracy"]
-        for test_set, offset in offsets.items():
-            if test_set not in run.result["test_accuracy"]:
-                continue
-            colour, y = _TEST_SET_COLOURS[test_set], place + offset
+        study = _published(run)
+        tested = [name for name in _TEST_SET_COLOURS if name in run.result["test_accuracy"]]
+        for number, test_set in enumerate(tested):
+            y = place + 0.28 * (number - (len(tested) - 1) / 2)
+            colour = _TEST_SET_COLOURS[test_set]
             seeds = 100 * np.array(run.result["test_accuracy"][test_set])
             statistic = run.result["statistics"]["test_accuracy"][test_set]
             if statistic["ci95"]:
@@ -200,4 +198,4 @@ def plot_confusion(runs: Sequence[Run], path: Path) -> None:
             panel.set_yticks(range(len(names)), names, fontsize=8)
     figure.supxlabel("taken for", fontsize=9)
     figure.supylabel("class", fontsize=9)
-    save(figure, path)
+    save(figure, path, dpi=DPI)

@@ -66,8 +66,12 @@ def write(
 
     Raises:
         OSError: the notes cannot be read or the report not written.
+        ValueError: the notes are no text.
     """
-    own_text = notes.read_text(encoding="utf-8") if notes else ""
+    try:
+        own_text = notes.read_text(encoding="utf-8") if notes else ""
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{notes} is not a text in UTF-8: {error}") from error
     runs = collect(workdirs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -337,12 +341,14 @@ def main() -> None:
     parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
     if not arguments.output:
+        if arguments.notes or arguments.name != "report":
+            parser.error("--name and --notes are for a report in files: say --output too")
         print(summary(arguments.workdirs))
         return
     try:
         text = write(
             arguments.output, arguments.workdirs, name=arguments.name, notes=arguments.notes
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         parser.exit(1, f"error: {error}\n")
     print(f"{text}\nreport: {arguments.output / (arguments.name + '.html')}")

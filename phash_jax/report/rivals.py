@@ -8,17 +8,16 @@ import numpy as np
 
 from phash_jax import tables
 from phash_jax.comparison import holm, mean_and_interval, paired_difference
+from phash_jax.figures import new_figure, save
 from phash_jax.preprocess import BITS_PER_PIXEL
 from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
-from phash_jax.report.plots import COLOURS, GRID, new_figure, save
+from phash_jax.report.plots import COLOURS, DPI, GRID
 from phash_jax.report.robustness import averaged_over, finished_networks, per_seed
 
 BASE = "average_hash"
 _FEWEST = 3
-# Published numbers are of another recipe.
-_TEST_SETS = ("clean", "contrast_200")
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
@@ -56,10 +55,8 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
 
 def _accuracies(run: Run, workdirs: Sequence[Path]) -> dict[str, list[float]]:
     """Accuracy of each seed by what was tested."""
-    tested = run.result["test_accuracy"]
-    found = {name: tested[name] for name in _TEST_SETS if name in tested}
     under = distorted(run, workdirs)
-    return found | ({under[0]: under[1]} if under else {})
+    return run.result["test_accuracy"] | ({under[0]: under[1]} if under else {})
 
 
 def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> list[str]:
@@ -177,4 +174,4 @@ def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
     # The panels share one axis, where a way that one of them does not show has its place too.
     panels[0].set_yticks(range(len(by_run)), labels, fontsize=8)
     figure.supxlabel("test accuracy, %; in brackets bits per pixel", fontsize=9)
-    save(figure, path)
+    save(figure, path, dpi=DPI)

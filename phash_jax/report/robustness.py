@@ -308,7 +308,8 @@ def _judged(
         for kind, which in by_kind.items()
     )
     lost = " against ".join(
-        percent(mean_and_interval(_lost(networks, chosen))["mean"]) for networks in (ours, theirs)
+        percent_with_interval({**mean_and_interval(_lost(networks, chosen)), "ci95": None})
+        for networks in (ours, theirs)
     )
     return verdict, (
         f"mean {points(mean)} points, clean {points(clean)} points; of clean accuracy lost {lost}; "

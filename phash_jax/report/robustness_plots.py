@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from phash_jax.report.plots import COLOURS, GRID, legend_above, new_figure, save
+from phash_jax.figures import new_figure, save
+from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
 
 
 def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
@@ -61,7 +62,7 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     figure.supxlabel(axis, fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, pad=0.01)
     bar.set_label("test accuracy, %", fontsize=9)
-    save(figure, path)
+    save(figure, path, dpi=DPI)
 
 
 def plot_by_severity(result: dict[str, Any], path: Path) -> None:
@@ -87,7 +88,7 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
     legend_above(figure, grid.flat[0], fontsize=9)
     figure.supxlabel("severity (0: clean)", fontsize=9)
     figure.supylabel("test accuracy, %", fontsize=9)
-    save(figure, path)
+    save(figure, path, dpi=DPI)
 
 
 def plot_hashes(result: dict[str, Any], path: Path) -> None:
@@ -119,4 +120,4 @@ def plot_hashes(result: dict[str, Any], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)
     panels[0].legend(frameon=False, fontsize=8)
-    save(figure, path)
+    save(figure, path, dpi=DPI)

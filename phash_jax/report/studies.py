@@ -10,8 +10,9 @@ import numpy as np
 from phash_jax import catalog, provenance, tables
 from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
 from phash_jax.report import hash_robustness, robustness
-from phash_jax.report.collect import folders_of_job, short_names
+from phash_jax.report.collect import folders_of_job, read_config, short_names
 from phash_jax.report.formats import picture
+from phash_jax.workdir import flatten
 
 
 def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
@@ -56,14 +57,15 @@ def _catalog(workdir: Path, figures: Path, name: str) -> str:
     path = workdir / "catalog.parquet"
     columns = catalog.read_columns(path, ["ImageID", "LabelName", "Type", "ImageAddr"])
     rows = list(zip(*(values[:10] for values in columns.values()), strict=True))
-    published = [("published LabelName",), *((label,) for label in FIG_3_1_LABELS)]
-    cells = [
-        (*ours, *study) for ours, study in zip([tuple(columns), *rows], published, strict=False)
-    ]
+    cells, beside = [tuple(columns), *rows], ""
+    # The study's labels are of its own pictures.
+    if flatten(read_config(workdir)).get("data.name") == "cifar10":
+        published = [("published LabelName",), *((label,) for label in FIG_3_1_LABELS)]
+        cells = [(*ours, *study) for ours, study in zip(cells, published, strict=False)]
+        beside = " beside the study's"
     return (
         "## The catalog (Fig 3.1)\n\n"
-        f"{len(columns['ImageID']):,} images; the first ten beside the study's:\n\n"
-        + tables.markdown(cells)
+        f"{len(columns['ImageID']):,} images; the first ten{beside}:\n\n" + tables.markdown(cells)
     )
 
 
