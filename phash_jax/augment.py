@@ -60,7 +60,7 @@ def random_move(
         check_smaller(max_shift, image.shape, "train.max_shift")
         margin = (max_shift, max_shift)
         padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
-        top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1)
+        top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1, jnp.int32)
         image = lax.dynamic_slice(padded, (top, left, 0), image.shape)
     return image
 
@@ -81,7 +81,7 @@ def random_zoom(
             the border is the image reflected.
     """
     highest = math.log1p(max_zoom)
-    factors = jnp.exp(jax.random.uniform(key, (2,), minval=-highest, maxval=highest))
+    factors = jnp.exp(jax.random.uniform(key, (2,), jnp.float32, -highest, highest))
     # Half of what a squeezed image lacks, and the pixels that a cubic reaches to beyond.
     margins = [math.ceil(side * max_zoom / 2 + 2 * (1 + max_zoom)) for side in image.shape[:2]]
     padded = jnp.pad(image, [(margin, margin) for margin in margins] + [(0, 0)], mode="reflect")
@@ -110,9 +110,14 @@ def cut_out(
             that parts of it may lie outside the image.
         image: one uint8 image.
         side: of the square, pixels; 0 covers nothing.
+
+    Raises:
+        ValueError: the image has more than 16,843,009 pixels, where a sum would overflow.
     """
     height, width, _ = image.shape
-    middle = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
+    if 255 * height * width >= 2**32:
+        raise ValueError(f"an image of {height}x{width} pixels is too large to be covered")
+    middle = jax.random.randint(key, (2,), 0, jnp.array([height, width]), jnp.int32)
     first = middle - side // 2
 
     def is_covered(size, first):
@@ -120,14 +125,14 @@ def cut_out(
         return (first <= pixels) & (pixels < first + side)
 
     covered = is_covered(height, first[0])[:, None] & is_covered(width, first[1])
-    mean = image.astype(jnp.int32).sum((0, 1)) // (height * width)
+    mean = image.sum((0, 1), dtype=jnp.uint32) // jnp.uint32(height * width)
     return jnp.where(covered[..., None], mean.astype(jnp.uint8), image)
 
 
 def make_move(
     *, flip: bool = False, max_shift: int = 0, max_zoom: float = 0.0, cutout: int = 0
 ) -> Augment:
-    """Returns ``(key, images) -> images`` for one shard's share of a batch.
+    """Returns ``(key, images) -> images`` for a shard's share of a batch, in a mesh axis ``batch``.
 
     Images are zoomed, see ``random_zoom``, mirrored and moved, see ``random_move``, and covered,
     see ``cut_out``; each has its own key.
@@ -155,7 +160,7 @@ def make_move(
 
 
 def make_augment(chosen: Sequence[str]) -> Augment:
-    """Returns ``(key, images) -> images`` for one shard's share of a batch.
+    """Returns ``(key, images) -> images`` for a shard's share of a batch, in a mesh axis ``batch``.
 
     The share is cut into as many equal parts as there are names, each distorted in its way; each
     image has its own key and its own severity, 1 to 5 with the same probability. Since batches are

@@ -30,7 +30,7 @@ def draw_indices(
 ) -> Int32[Array, " batch"]:
     """The images of a seed's batch at a step, drawn with replacement."""
     key = step_key(seed, BATCH_INDICES, step)
-    return jax.random.randint(key, (batch_size,), 0, num_images)
+    return jax.random.randint(key, (batch_size,), 0, num_images, jnp.int32)
 
 
 def check_shares(batch_size: int, *, parts: int, shards: int) -> None:

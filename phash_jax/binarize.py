@@ -113,7 +113,7 @@ def gradient_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w 2*c"]:
 
 def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"]:
     """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit a pixel."""
-    return average_hash_image(gray(checked_image(image), rounded=True)[..., None])
+    return average_hash_image(_checked_gray(image))
 
 
 def multiscale_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 3"]:
@@ -122,7 +122,7 @@ def multiscale_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 3"]:
     As ``local_average_hash_image``, of the gray image (Pillow 7.0 and later): colour is given up,
     and its bits tell fine edges, parts and light from dark.
     """
-    of_gray = gray(checked_image(image), rounded=True)[..., None]
+    of_gray = _checked_gray(image)
     scales = [local_average_hash_image(of_gray, radius=radius) for radius in (1, 4)]
     return jnp.concatenate([*scales, average_hash_image(of_gray)], -1)
 
@@ -158,13 +158,20 @@ def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Arra
         TypeError: it is not uint8.
         ValueError: it has not three axes, no value, or more than ``most_values``.
     """
-    if image.dtype != jnp.uint8:
-        raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {image.dtype}")
+    if getattr(image, "dtype", None) != jnp.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {kind}")
     if image.ndim != 3:
         raise ValueError(f"one image [H, W, C] is taken, for more jax.vmap; got {image.shape}")
     if not 0 < image.size <= most_values:
         raise ValueError(f"an image must have 1 to {most_values} values, got shape {image.shape}")
     return image
+
+
+def _checked_gray(image: Array) -> UInt8[Array, "h w 1"]:
+    if checked_image(image).shape[-1] != 3:
+        raise ValueError(f"three colours are made gray, the image has {image.shape[-1]} channels")
+    return gray(image, rounded=True)[..., None]
 
 
 def _above_mean(image: UInt8[Array, "h w c"], *, axes: tuple[int, ...]) -> Bool[Array, "h w c"]:

@@ -22,9 +22,11 @@ def thermometer(
 
     Raises:
         TypeError: the image is not uint8.
-        ValueError: it is no single image.
+        ValueError: it is no single image, or there is no threshold.
     """
     image = checked_image(image)
+    if thresholds < 1:
+        raise ValueError(f"thresholds must be 1 or more, got {thresholds}")
     ranks = [-(-image.size * i // (thresholds + 1)) for i in range(1, thresholds + 1)]
     return jnp.concatenate([image > ordered_value(image, rank) for rank in ranks], -1)
 
@@ -40,9 +42,11 @@ def squeeze_bit_depth(image: UInt8[Array, "h w c"], *, bits: int) -> Float32[Arr
 
     Raises:
         TypeError: the image is not uint8.
-        ValueError: it is no single image.
+        ValueError: it is no single image, or so many bits are not possible.
     """
     image = checked_image(image)
+    if not 1 <= bits <= 8:
+        raise ValueError(f"bits must be 1 to 8, got {bits}")
     highest = 2**bits - 1
     # Never in the middle between two levels, since 255 is odd.
     level = (image.astype(jnp.int32) * highest + 127) // 255

@@ -10,16 +10,21 @@ from jaxtyping import Array, Bool, Shaped, UInt32
 _WORD = 32
 
 
-def pack(bits: Bool[Array, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
+def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
     """Bits as unsigned 32-bit words, the form ``phash_jax.hamming`` works on.
 
     Row by row, most significant bit and most significant word first; on the left zeros fill up the
     first word. So the words, read as one number, are the integer of ``to_int``.
 
     Args:
-        bits: hashes as ``phash_jax.hashing`` returns them.
+        bits: hashes as ``phash_jax.hashing`` returns them; of other types what is not 0 is a 1.
+
+    Raises:
+        ValueError: there is no axis of rows.
     """
-    flat = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
+    if bits.ndim < 2:
+        raise ValueError(f"a hash has rows and columns, got an array of shape {bits.shape}")
+    flat = bits.astype(bool).reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     padding = -flat.shape[-1] % _WORD
     flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
     words = flat.reshape(*flat.shape[:-1], flat.shape[-1] // _WORD, _WORD).astype(jnp.uint32)
@@ -33,9 +38,11 @@ def unpack(
     """The inverse of ``pack``, for hashes of ``shape`` rows and columns.
 
     Raises:
-        ValueError: the words are too few or too many for that shape.
+        ValueError: not uint32, or the words are too few or too many for that shape.
     """
     rows, columns = shape
+    if words.dtype != jnp.uint32:
+        raise ValueError(f"packed hashes are uint32, got {words.dtype}")
     if words.shape[-1] != -(-rows * columns // _WORD):
         raise ValueError(f"{words.shape[-1]} words do not hold a hash of {rows} x {columns} bits")
     place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
@@ -45,8 +52,14 @@ def unpack(
 
 
 def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndarray, "*batch"]:
-    """Big-endian bytes, zeros on the left: one ``bytes`` for one hash, else an object array."""
+    """Big-endian bytes, zeros on the left: one ``bytes`` for one hash, else an object array.
+
+    Raises:
+        ValueError: there is no axis of rows.
+    """
     bits = np.asarray(bits)
+    if bits.ndim < 2:
+        raise ValueError(f"a hash has rows and columns, got an array of shape {bits.shape}")
     flat = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     padding = -flat.shape[-1] % 8
     packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
@@ -63,9 +76,10 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
 
     Source: ``str(ImageHash)`` of ImageHash 4.3.2, for every hash there, ``colorhash`` too.
     """
+    values = to_int(bits)
     rows, columns = np.shape(bits)[-2:]
     width = -(-rows * columns // 4)
-    return _each(lambda value: f"{value:0{width}x}", to_int(bits))
+    return _each(lambda value: f"{value:0{width}x}", values)
 
 
 def from_int(value: SupportsIndex, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import special
 
 
-def mean_and_interval(values: Sequence[float | None]) -> dict[str, Any]:
+def mean_and_interval(
+    values: Sequence[float | None] | Float[np.ndarray, " seeds"],
+) -> dict[str, Any]:
     """Mean over seeds and its 95 % interval from Student's t.
 
     Args:
@@ -30,7 +33,7 @@ def interval_of_one_more(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _around_mean(values, share_of_variance) -> dict[str, Any]:
-    if not values or any(value is None for value in values):
+    if not len(values) or any(value is None for value in values):
         return {"mean": None, "ci95": None}
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
@@ -42,7 +45,7 @@ def _around_mean(values, share_of_variance) -> dict[str, Any]:
     return {"mean": mean, "ci95": [mean - half, mean + half]}
 
 
-def _spread(values: Sequence[float]) -> float:
+def _spread(values: Sequence[float] | Float[np.ndarray, " seeds"]) -> float:
     """Standard deviation; 0 where values differ by their rounding alone."""
     spread = float(np.std(values, ddof=1))
     return spread if spread > 1e-9 * max(map(abs, values)) else 0.0

@@ -30,7 +30,7 @@ def conv_on_cpu(
     Elsewhere directly, with the weight gradient summed over chunks of the batch: XLA:CPU forms it
     as a convolution whose kernel is the whole batch of output gradients. At 64 images of 16x16x64
     that kernel is 4 MB and falls out of the cache; in chunks of 8 images the same gradient takes
-    0.4 of the time.
+    0.4 of the time. Differentiable backward (``grad``, ``vjp``), not forward (``jvp``).
     """
     plain = (
         {*window_strides, *(lhs_dilation or ()), *(rhs_dilation or ())} == {1}
@@ -88,6 +88,7 @@ def conv_on_gpu(lhs, rhs, *args, **kwargs):
     whose kernels are the output gradients, of 32x32 pixels here, and XLA's compiler for GPU (of jax
     0.10.2) takes it for a forward convolution. That of one network it knows for what it is, and has
     cuDNN's function for it. Not measured, since no GPU was at hand: read off the compiled programs.
+    Differentiable backward only, as ``conv_on_cpu``.
     """
 
     def conv(x, w):

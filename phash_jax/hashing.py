@@ -17,8 +17,9 @@ used inside ``jit``, ``vmap`` and ``shard_map``.
 """
 
 import functools
+import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,7 @@ from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, res
 
 _LOW_FREQUENCY_FACTOR = 4
 _MOST_VALUES_COMPARED = 256
+_TAIL = 2**12
 
 
 class Decision(NamedTuple):
@@ -115,7 +117,17 @@ def dct_matrix(size: int, num_rows: int) -> np.ndarray:
     return 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
 
 
+def _check_sum(name: str, hash_size: int, *, side: int, highest: int = 255) -> None:
+    """ValueError if ``side * side`` values of up to ``highest`` may be more than int32 holds."""
+    if highest * side**2 >= 2**31:
+        raise ValueError(
+            f"{name} of size {hash_size} adds up more values than int32 holds: choose a smaller "
+            "hash_size"
+        )
+
+
 def _average(image, *, hash_size, generation):
+    _check_sum("average_hash", hash_size, side=hash_size)
     values = _gray_reduced("average_hash", image, hash_size=hash_size, generation=generation)
     excess = values * values.size - values.sum()
     return Decision(excess > 0, jnp.abs(excess).min() / values.size, jnp.array(False))
@@ -134,11 +146,7 @@ def _difference_vertical(image, *, hash_size, generation):
 
 
 def _dct_median(image, *, hash_size, generation):
-    if 255 * (_LOW_FREQUENCY_FACTOR * hash_size) ** 2 >= 2**31:
-        raise ValueError(
-            f"phash of size {hash_size} adds up more gray values than int32 holds: choose a "
-            "smaller hash_size"
-        )
+    _check_sum("phash", hash_size, side=_LOW_FREQUENCY_FACTOR * hash_size)
     values = _gray_reduced("phash", image, hash_size=hash_size, generation=generation)
     size = len(values)
     # Only the coefficient of frequencies 0, 0 sees the mean; without it the sums round less.
@@ -159,6 +167,7 @@ def _dct_median(image, *, hash_size, generation):
 
 
 def _dct_mean(image, *, hash_size, generation):
+    _check_sum("phash_simple", hash_size, side=hash_size, highest=2 * _TAIL)
     values = _gray_reduced("phash_simple", image, hash_size=hash_size, generation=generation)
     size = len(values)
     # Coefficients above 0 do not see a constant; without it flat rows give exact zeros.
@@ -177,8 +186,11 @@ def _dct_mean(image, *, hash_size, generation):
     order = np.argsort([*range(0, hash_size, 2), *range(1, hash_size, 2)])
     coefficients = jnp.concatenate([odd, even], -1)[:, :hash_size, order]
     whole, rest = coefficients[0].astype(jnp.int32), coefficients[1]
-    quotient = whole.sum() // whole.size
-    remainder = (whole.sum() - quotient * whole.size) / whole.size
+    # The sum itself may be more than int32 holds: of its upper and its lower binary digits.
+    upper, lower = (whole // _TAIL).sum(), (whole % _TAIL).sum()
+    rest_of_sum = _TAIL * (upper % whole.size) + lower
+    quotient = _TAIL * (upper // whole.size) + rest_of_sum // whole.size
+    remainder = rest_of_sum % whole.size / whole.size
     excess = (whole - quotient).astype(jnp.float32) + (rest - rest.mean() - remainder)
     margin = jnp.abs(excess).min() / 2.0**bits_of_fraction
     return Decision(excess > 0, margin, margin < 1e-4)
@@ -291,7 +303,9 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     return decision if with_margin else decision.bits
 
 
-def _checked(hash_size: int) -> int:
+def _checked(hash_size: SupportsIndex) -> int:
+    # Small integers of NumPy would wrap around.
+    hash_size = operator.index(hash_size)
     if hash_size < 2:
         raise ValueError(f"hash_size must be 2 or more, got {hash_size}")
     return hash_size

@@ -82,8 +82,8 @@ def restore_all(
         image_shape: height, width and channels of those images.
 
     Raises:
-        ValueError: no workdir, one without checkpoints, or one whose networks were trained for
-            other classes or another image size.
+        ValueError: no workdir, one twice, one without checkpoints, or one whose networks were
+            trained for other classes or do not fit images of that size.
         CheckpointError: every checkpoint of a run is damaged.
     """
     found = [
@@ -93,6 +93,9 @@ def restore_all(
     ]
     if not found:
         raise ValueError("no networks to test: name their workdirs in robustness.networks")
+    folders = [folder.absolute() for folder, _ in found]
+    if twice := {str(folder) for folder in folders if folders.count(folder) > 1}:
+        raise ValueError(f"robustness.networks names {', '.join(sorted(twice))} twice")
     called = [networks.name for _, networks in found]
     return [
         networks

@@ -96,7 +96,8 @@ def conv(x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c f"]) -> Float
         )
     tiles_per_image = -(-x.shape[1] // TILE) * -(-x.shape[2] // TILE)
     chunk = max(1, _TILES_PER_CHUNK // tiles_per_image, -(-len(x) // _MAX_CHUNKS))
-    starts = range(0, len(x), chunk)
+    # One chunk also of no images.
+    starts = range(0, max(1, len(x)), chunk)
     return jnp.concatenate([_conv(x[start : start + chunk], kernel) for start in starts])
 
 

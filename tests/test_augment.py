@@ -156,6 +156,17 @@ def test_a_square_anywhere_is_covered_with_the_mean_colour():
     np.testing.assert_array_equal(cut_out(keys[0], jnp.asarray(image), side=0), image)
 
 
+def test_a_large_image_is_covered_with_its_mean_too():
+    # The sum of a colour is more than int32 holds.
+    covered = cut_out(jax.random.key(0), jnp.full((2950, 2950, 3), 250, jnp.uint8), side=9)
+    assert (np.asarray(covered) == 250).all()
+    with pytest.raises(ValueError, match="an image of 5000x5000 pixels is too large"):
+        jax.eval_shape(
+            lambda image: cut_out(jax.random.key(0), image, side=9),
+            jax.ShapeDtypeStruct((5000, 5000, 3), jnp.uint8),
+        )
+
+
 def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
     images = jnp.asarray(dataset.train.images[:8])
     of = jax.shard_map(

@@ -48,6 +48,13 @@ def test_batches_keep_their_shape():
     assert codes.to_hex(bits[:0]).shape == (0, 3)
 
 
+def test_what_is_not_0_is_a_bit_in_every_form():
+    bits = np.random.default_rng(0).integers(0, 2, (8, 8)).astype(bool)
+    as_picture = bits * np.uint8(255)
+    np.testing.assert_array_equal(codes.pack(jnp.asarray(as_picture)), codes.pack(jnp.array(bits)))
+    assert codes.to_hex(as_picture) == codes.to_hex(bits)
+
+
 def test_no_hash_at_all_and_integers_of_numpy():
     none = codes.pack(jnp.zeros((0, 8, 8), bool))
     assert codes.unpack(none, shape=(8, 8)).shape == (0, 8, 8)
@@ -79,6 +86,15 @@ def test_text_of_real_hashes():
         (
             lambda: codes.unpack(jnp.zeros(3, jnp.uint32), shape=(8, 8)),
             "3 words do not hold a hash of 8 x 8 bits",
+        ),
+        (
+            lambda: codes.unpack.__wrapped__(np.zeros(2, np.uint64), shape=(8, 8)),
+            "packed hashes are uint32, got uint64",
+        ),
+        (lambda: codes.pack.__wrapped__(jnp.zeros(8, bool)), "rows and columns, got .* shape .8,"),
+        (
+            lambda: codes.to_bytes.__wrapped__(np.zeros(8, bool)),
+            "rows and columns, got .* shape .8,",
         ),
     ],
 )

@@ -16,6 +16,12 @@ def test_interval_is_students():
     assert mean_and_interval([100, None]) == {"mean": None, "ci95": None}
 
 
+def test_values_may_be_an_array():
+    values = [0.5, 0.7, 0.6]
+    assert mean_and_interval(np.array(values)) == mean_and_interval(values)
+    assert mean_and_interval(np.array([])) == {"mean": None, "ci95": None}
+
+
 def test_interval_of_one_more_is_wider_by_the_spread_of_one():
     out = interval_of_one_more([1.0, 2.0, 3.0, 4.0])
     half = 3.18245 * 1.29099 * (1 + 1 / 4) ** 0.5

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax.data import synthetic
 from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names
@@ -146,6 +147,55 @@ def test_a_large_image_is_distorted(name):
     distorted = np.asarray(jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(5)))
     assert distorted.shape == image.shape
     assert np.mean(distorted != image) > 0.01
+
+
+@pytest.mark.parametrize("name", sorted(RANDOM))
+@unoptimized()
+def test_float64_changes_nothing(name):
+    image = at_every_severity(name)[0][0]
+    expected = jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(3))
+    with jax.enable_x64(True):
+        distorted = jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(3))
+    assert_same_but_for_rounding(distorted, expected)
+
+
+@pytest.mark.parametrize("name", ["spatter", "crystallize"])
+@unoptimized()
+def test_a_loop_runs_on_devices_of_the_users_own_mesh(name):
+    images = np.stack([*at_every_severity(name)[0]] * 4)
+    of_images = jax.vmap(DISTORTIONS[name], in_axes=(0, 0, None))
+    split, whole = PartitionSpec("images"), PartitionSpec()
+    sharded = jax.shard_map(
+        of_images,
+        mesh=Mesh(np.array(jax.devices()[:2]), ("images",)),
+        in_specs=(split, split, whole),
+        out_specs=split,
+    )
+    distorted = jax.jit(sharded)(keys(8), images, jnp.int32(4))
+    assert_same_but_for_rounding(distorted, jax.jit(of_images)(keys(8), images, jnp.int32(4)))
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_what_is_no_image_is_refused(name):
+    distort, key = DISTORTIONS[name], keys(1)[0]
+    for image, error, message in (
+        (np.zeros((8, 8, 3), np.float32), TypeError, "uint8 values from 0 to 255, got float32"),
+        ([[[0, 0, 0]]], TypeError, "got list"),
+        (np.zeros((2, 8, 8, 3), np.uint8), ValueError, r"one image \[H, W, 3\], for more jax.vmap"),
+        (np.zeros((8, 8, 1), np.uint8), ValueError, r"got \(8, 8, 1\)"),
+        (np.zeros((0, 8, 3), np.uint8), ValueError, r"got \(0, 8, 3\)"),
+    ):
+        with pytest.raises(error, match=f"{name} takes .*{message}"):
+            distort(key, image, 1)
+    for severity in (-1, 6):
+        with pytest.raises(ValueError, match=f"severity must be 0 to 5, got {severity}"):
+            distort(key, np.zeros((8, 8, 3), np.uint8), severity)
+
+
+def test_a_large_image_has_crystals_no_larger_than_can_be():
+    image = jax.ShapeDtypeStruct((9000, 9000, 3), jnp.uint8)
+    of = jax.eval_shape(DISTORTIONS["crystallize"], keys(1)[0], image, jnp.int32(5))
+    assert of.shape == image.shape
 
 
 def test_parameters_are_of_five_severities():

@@ -256,8 +256,17 @@ def test_sums_of_large_pictures_do_not_overflow():
             functools.partial(hashing.whash, hash_size=2),
             jax.ShapeDtypeStruct((8192, 8192), jnp.uint8),
         )
-    with pytest.raises(ValueError, match=r"phash of size 800 .* more gray values than int32 holds"):
+    with pytest.raises(ValueError, match=r"phash of size 800 .* more values than int32 holds"):
         hashing.phash(black, hash_size=800)
+    for name, hash_size in (("average_hash", 2902), ("phash_simple", 512)):
+        with pytest.raises(ValueError, match=f"{name} of size {hash_size} adds up more values"):
+            hashing.HASHES[name](black, hash_size=hash_size)
+    # Large coefficients of one sign, whose sum is more than int32 holds.
+    edge = np.zeros((800, 800), np.uint8)
+    edge[:, :3] = 255
+    ours = hashing.phash_simple(edge, hash_size=200, pillow=INSTALLED)
+    theirs = imagehash.phash_simple(Image.fromarray(edge), hash_size=200)
+    np.testing.assert_array_equal(ours, theirs.hash)
 
 
 def test_margins_are_float32_with_float64_enabled_too():

@@ -79,6 +79,8 @@ def test_networks_that_do_not_fit_the_images_are_refused_by_name(trained):
 
 def test_folders_without_networks_are_refused(trained, tmp_path):
     folder, _ = trained
+    with pytest.raises(ValueError, match=f"robustness.networks names {folder} twice"):
+        restored(folder, folder.parent)
     with pytest.raises(ValueError, match="no networks to test: name their workdirs"):
         restored()
     with pytest.raises(ValueError, match=r"no checkpoints in .*nowhere"):

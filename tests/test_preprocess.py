@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from phash_jax.binarize import (
     average_hash_image,
     channel_average_hash_image,
+    checked_image,
     dct_hash_image,
     difference_hash_image,
     gradient_hash_image,
@@ -56,6 +57,8 @@ def test_average_hash_refuses_floats_and_images_whose_sum_overflows():
     unchecked = average_hash_image.__wrapped__
     with pytest.raises(TypeError, match="uint8 values from 0 to 255, got float32"):
         unchecked(jnp.zeros((4, 4, 3)))
+    with pytest.raises(TypeError, match="uint8 values from 0 to 255, got list"):
+        checked_image.__wrapped__([[[0, 0, 0]]])
     with pytest.raises(ValueError, match="an image must have 1 to 16843009 values"):
         jax.eval_shape(unchecked, jax.ShapeDtypeStruct((5000, 5000, 3), jnp.uint8))
 
@@ -85,6 +88,18 @@ def test_a_batch_without_vmap_is_refused(of_one):
             unchecked(jnp.zeros(shape, jnp.uint8))
     with pytest.raises(TypeError, match="uint8 values from 0 to 255, got float32"):
         unchecked(jnp.zeros((4, 4, 3)))
+
+
+def test_only_what_is_possible_is_asked_for():
+    image = jnp.zeros((4, 4, 2), jnp.uint8)
+    for of_one in (gray_average_hash_image, multiscale_hash_image):
+        with pytest.raises(ValueError, match="three colours are made gray, the image has 2"):
+            of_one.__wrapped__(image)
+    for bits in (0, 9):
+        with pytest.raises(ValueError, match=f"bits must be 1 to 8, got {bits}"):
+            squeeze_bit_depth(image, bits=bits)
+    with pytest.raises(ValueError, match="thresholds must be 1 or more, got 0"):
+        thermometer(image, thresholds=0)
 
 
 def test_a_window_whose_sum_would_overflow_is_refused():

@@ -63,6 +63,11 @@ def test_any_shape(shape, features, kernel_size):
     assert (np.abs(actual - direct(x, kernel)) <= bound(x, kernel)).all()
 
 
+def test_no_images_at_all():
+    kernel = jnp.zeros((5, 5, 16, 7))
+    assert winograd.conv(jnp.zeros((0, 9, 6, 16)), kernel).shape == (0, 9, 6, 7)
+
+
 def test_errors_are_as_documented_in_the_layers_of_the_network():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 16, 16, 64)).astype(np.float32)

@@ -146,7 +146,8 @@ def draw(
     """
     number_key, noise_key = jax.random.split(key)
     # One draw for all tables: every further draw is one more random generator to compile.
-    numbers = jax.random.uniform(number_key, (len(_SCENE) + len(_ANIMAL) + len(_TRUCK),))
+    shape = (len(_SCENE) + len(_ANIMAL) + len(_TRUCK),)
+    numbers = jax.random.uniform(number_key, shape, jnp.float32)
     for_scene, for_animal, for_truck = jnp.split(numbers, [len(_SCENE), len(_SCENE) + len(_ANIMAL)])
     scene = _in_ranges(for_scene, _SCENE)
     x, y = _pixel_centres(image_size)

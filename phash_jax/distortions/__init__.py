@@ -1,24 +1,54 @@
-"""Distortions of uint8 images by key and severity, and the named test sets without either."""
+"""Distortions of uint8 images by key and severity, and the named test sets without either.
 
+What is drawn is drawn in 32 bits, also where 64 are enabled.
+"""
+
+import functools
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 from jaxtyping import Array, Int32, Key, UInt8
 
 from phash_jax.choices import choose, names
 from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
+from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.distortions.study import STUDY
 
 # What is not distorted, among distortions and test sets.
 CLEAN = "clean"
 
-# (key, image, severity) -> image; severity 0 is the identity, 1 to 5 ever stronger.
+# (key, image, severity) -> image, one of three colours; severity 0 is the identity, 1 to 5 ever
+# stronger. What lies outside 0 to 5 acts as the nearest of 1 and 5, if it is known only to the
+# compiled program, and is an error if it is known before.
 Distortion = Callable[
     [Key[Array, ""], UInt8[Array, "h w c"], Int32[Array, ""]], UInt8[Array, "h w c"]
 ]
 
-DISTORTIONS: dict[str, Distortion] = {**CIFAR10C, **EXTRA, **STUDY}
+
+def _checked(name: str, distortion: Distortion) -> Distortion:
+    """The distortion of what it is made for; TypeError and ValueError for anything else."""
+
+    @functools.wraps(distortion)
+    def of_one(key, image, severity):
+        if getattr(image, "dtype", None) != np.uint8:
+            kind = getattr(image, "dtype", type(image).__name__)
+            raise TypeError(f"{name} takes uint8 values from 0 to 255, got {kind}")
+        if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+            raise ValueError(
+                f"{name} takes one image [H, W, 3], for more jax.vmap; got {image.shape}"
+            )
+        if isinstance(severity, int) and not 0 <= severity <= MAX_SEVERITY:
+            raise ValueError(f"severity must be 0 to {MAX_SEVERITY}, got {severity}")
+        return distortion(key, image, severity)
+
+    return of_one
+
+
+DISTORTIONS: dict[str, Distortion] = {
+    name: _checked(name, distortion) for name, distortion in (CIFAR10C | EXTRA | STUDY).items()
+}
 GROUPS: dict[str, tuple[str, ...]] = {
     "cifar10c": tuple(CIFAR10C),
     "extra": tuple(EXTRA),

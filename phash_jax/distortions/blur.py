@@ -192,12 +192,13 @@ def glass_blur(
     the two, but copies.)
 
     Args:
-        key: decides the neighbours, ``jax.random.bits(key, (h, w))``: whether one row up and one
-            column to the left at the first time (the two lowest bits), and at the second.
+        key: decides the neighbours, ``jax.random.bits(key, (h, w), jnp.uint32)``: whether one row
+            up and one column to the left at the first time (the two lowest bits), and at the
+            second.
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    bits = jax.random.bits(unrolled(key), image.shape[:2])
+    bits = jax.random.bits(unrolled(key), image.shape[:2], jnp.uint32)
     return unless_clean(severity, image, _glass(bits, image, severity))
 
 

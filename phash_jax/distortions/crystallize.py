@@ -10,7 +10,7 @@ from jaxtyping import Array, Float32, Int32, Key, UInt8
 # A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2
 # A Voronoi cell lies within sqrt(2) sides of its site, so the sum of its values stays below 2^32.
-_MAX_CELL_SIZE = 1500
+MAX_CELL_SIZE = 1500
 
 
 def crystallize(
@@ -29,8 +29,8 @@ def crystallize(
     Raises:
         ValueError: ``cell_size`` is out of range.
     """
-    if not 1 <= cell_size <= _MAX_CELL_SIZE:
-        raise ValueError(f"cell_size must be 1 to {_MAX_CELL_SIZE} pixels, got {cell_size}")
+    if not 1 <= cell_size <= MAX_CELL_SIZE:
+        raise ValueError(f"cell_size must be 1 to {MAX_CELL_SIZE} pixels, got {cell_size}")
     if cell_size == 1:
         return image
     height, width, channels = image.shape
@@ -61,6 +61,8 @@ def voronoi(
     rows, columns = -(-height // cell_size), -(-width // cell_size)
     sites = _sites(key, rows, columns, cell_size)
     numbers = jnp.arange(rows * columns, dtype=jnp.int32).reshape(rows, columns)
+    # As the sites are, different on the devices of a user's shard_map or not.
+    zero = 0 * sites[0, 0, 0]
     # Beyond the grid lie sites that nothing is near.
     border = ((_REACH, _REACH), (_REACH, _REACH))
     sites = jnp.pad(sites, ((0, 0), *border), constant_values=jnp.inf)
@@ -83,7 +85,7 @@ def voronoi(
         return jnp.minimum(distance, nearest), cell
 
     shape = (*y.shape, *x.shape)
-    none = (jnp.full(shape, jnp.inf), jnp.zeros(shape, jnp.int32))
+    none = (jnp.full(shape, jnp.inf) + zero, jnp.zeros(shape, jnp.int32) + zero.astype(jnp.int32))
     _, cell = lax.fori_loop(0, (2 * _REACH + 1) ** 2, compare, none)
     return cell.reshape(y.size, x.size)[:height, :width]
 
@@ -92,6 +94,6 @@ def _sites(
     key: Key[Array, ""], rows: int, columns: int, cell_size: int
 ) -> Float32[Array, "2 {rows} {columns}"]:
     """Coordinates y and x of the sites, pixels."""
-    offsets = jax.random.uniform(key, (2, rows, columns))
+    offsets = jax.random.uniform(key, (2, rows, columns), jnp.float32)
     corners = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"))
     return (corners + offsets) * cell_size - 0.5

@@ -45,8 +45,8 @@ def elastic_transform(
             f"elastic_transform needs images of 3x3 pixels or more, got {image.shape[:2]}"
         )
     point_key, pixel_key = jax.random.split(key)
-    points = jax.random.uniform(point_key, (3, 2), minval=-1, maxval=1)
-    pixels = jax.random.uniform(unrolled(pixel_key), (2, *image.shape[:2]), minval=-1, maxval=1)
+    points = jax.random.uniform(point_key, (3, 2), jnp.float32, -1, 1)
+    pixels = jax.random.uniform(unrolled(pixel_key), (2, *image.shape[:2]), jnp.float32, -1, 1)
     return unless_clean(severity, image, _elastic(points, pixels, image, severity))
 
 

@@ -23,7 +23,7 @@ def high_frequency_noise(
         key: decides the noise.
         shape: height, width and channels.
     """
-    white = jax.random.normal(key, shape)
+    white = jax.random.normal(key, shape, jnp.float32)
     padded = jnp.pad(white, ((1, 1), (1, 1), (0, 0)), mode="wrap")
     total = lax.reduce_window(padded, 0.0, lax.add, (3, 3, 1), (1, 1, 1), "VALID")
     return (white - total / 9) / _DEVIATION

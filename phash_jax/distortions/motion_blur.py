@@ -28,7 +28,7 @@ def motion_blur(
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    angle = jax.random.uniform(key, (), minval=-45, maxval=45)
+    angle = jax.random.uniform(key, (), jnp.float32, -45, 45)
     weights = at_severity(shift_weights(_MOTION), severity)
     smeared = smear(image.astype(jnp.float32), angle, weights)
     return unless_clean(severity, image, jnp.clip(jnp.rint(smeared), 0, 255).astype(jnp.uint8))
@@ -71,6 +71,6 @@ def smear(
     right = jnp.ceil(steps * jnp.cos(radians) - 0.5).astype(jnp.int32)
     total = jnp.zeros_like(values)
     for step, weight in enumerate(weights):
-        start = (reach + down[step], reach + right[step], *(0,) * channels)
+        start = (reach + down[step], reach + right[step], *(jnp.int32(0),) * channels)
         total += weight * lax.dynamic_slice(padded, start, values.shape)
     return total

@@ -31,7 +31,7 @@ def gaussian_noise(
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    noise = at_severity(_GAUSSIAN, severity) * jax.random.normal(key, image.shape)
+    noise = at_severity(_GAUSSIAN, severity) * jax.random.normal(key, image.shape, jnp.float32)
     return unless_clean(severity, image, from_unit(to_unit(image) + noise))
 
 
@@ -46,7 +46,7 @@ def speckle_noise(
         severity: 0 (the identity) to 5.
     """
     unit = to_unit(image)
-    noise = at_severity(_SPECKLE, severity) * jax.random.normal(key, image.shape)
+    noise = at_severity(_SPECKLE, severity) * jax.random.normal(key, image.shape, jnp.float32)
     return unless_clean(severity, image, from_unit(unit + unit * noise))
 
 
@@ -65,7 +65,7 @@ def impulse_noise(
         severity: 0 (the identity) to 5.
     """
     share = at_severity(_IMPULSE, severity)
-    uniform = jax.random.uniform(unrolled(key), image.shape)
+    uniform = jax.random.uniform(unrolled(key), image.shape, jnp.float32)
     hit = jnp.where(uniform < share / 2, jnp.uint8(255), jnp.uint8(0))
     return unless_clean(severity, image, jnp.where(uniform < share, hit, image))
 
@@ -80,11 +80,12 @@ def shot_noise(
     a probability below 2^-33 does not occur.
 
     Args:
-        key: decides the counts, ``jax.random.bits(key, image.shape)``.
+        key: decides the counts, ``jax.random.bits(key, image.shape, jnp.uint32)``.
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    noisy = _photons(jax.random.bits(unrolled(key), image.shape), image, severity)
+    bits = jax.random.bits(unrolled(key), image.shape, jnp.uint32)
+    noisy = _photons(bits, image, severity)
     return unless_clean(severity, image, noisy)
 
 

@@ -55,7 +55,7 @@ def spatter(
         image: one uint8 image, 0 to 255, RGB, any size.
         severity: 0 (the identity) to 5.
     """
-    liquid = jax.random.normal(key, image.shape[:2])
+    liquid = jax.random.normal(key, image.shape[:2], jnp.float32)
     return unless_clean(severity, image, _spatter(liquid, image, severity))
 
 
@@ -72,8 +72,8 @@ def _spatter(
     unit = to_unit(image)
     is_mud = at_severity(_IS_MUD, severity)
     mud = _mud_share(liquid > least)[..., None]
-    muddy = unit * (1 - mud) + mud * jnp.array(_MUD)
-    wet = unit + _water_share(liquid)[..., None] * jnp.array(_WATER)
+    muddy = unit * (1 - mud) + mud * jnp.array(_MUD, jnp.float32)
+    wet = unit + _water_share(liquid)[..., None] * jnp.array(_WATER, jnp.float32)
     return from_unit(jnp.where(is_mud, muddy, wet))
 
 
@@ -169,7 +169,7 @@ def _edges(levels: Int32[Array, "h w"]) -> Bool[Array, "h w"]:
         return grown, jnp.any(grown != edge)
 
     strong = weak & (size > _STRONG)
-    edge, _ = lax.while_loop(lambda state: state[1], grow, (strong, jnp.array(True)))
+    edge, _ = lax.while_loop(lambda state: state[1], grow, (strong, jnp.any(strong)))
     return edge
 
 
@@ -188,7 +188,7 @@ def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
                 (2, 2): 2 * diagonal,
             }[small, large]
     height, width = edge.shape
-    distance = jnp.where(edge, 0.0, 2.0 * _FAR)
+    distance = jnp.where(edge, jnp.float32(0), jnp.float32(2 * _FAR))
 
     def relax(_, distance):
         padded = jnp.pad(distance, 2, constant_values=2.0 * _FAR)
@@ -203,13 +203,14 @@ def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
 
 def _equalized(values: Int32[Array, "h w"]) -> Int32[Array, "h w"]:
     """Histogram equalisation as OpenCV's, of whole numbers from 0 to ``_FAR``."""
-    present = values[..., None] == jnp.arange(_FAR + 1)
-    counts = present.sum((0, 1))
+    same = jnp.arange(_FAR + 1, dtype=jnp.int32)
+    present = values[..., None] == same
+    counts = present.sum((0, 1), dtype=jnp.int32)
     lowest = jnp.argmax(counts > 0)
     rest = values.size - counts[lowest]
     above = jnp.cumsum(counts) - counts[lowest]
     scale = 255.0 / jnp.maximum(rest, 1).astype(jnp.float32)
     spread = jnp.clip(jnp.rint(above * scale), 0, 255).astype(jnp.int32)
     # A picture of one value stays as it is.
-    table = jnp.where(rest > 0, spread, jnp.arange(_FAR + 1))
-    return jnp.sum(jnp.where(present, table, 0), -1)
+    table = jnp.where(rest > 0, spread, same)
+    return jnp.sum(jnp.where(present, table, 0), -1, dtype=jnp.int32)

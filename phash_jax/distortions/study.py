@@ -57,7 +57,7 @@ def swirl(
 def crystallize(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
-    """Crystals with a side of 2 to 6 pixels in an image of 32, in others alike.
+    """Crystals with a side of 2 to 6 pixels in an image of 32, in others alike, up to 1500.
 
     One program for each severity: mapped over severities, an image is crystallized five times.
 
@@ -67,7 +67,7 @@ def crystallize(
         severity: 0 (the identity) to 5.
     """
     scale = min(image.shape[:2]) / _CRYSTAL_OF
-    sizes = [max(1, round(cell * scale)) for cell in _CRYSTAL]
+    sizes = [min(max(1, round(cell * scale)), crystals.MAX_CELL_SIZE) for cell in _CRYSTAL]
     branches = [partial(crystals.crystallize, cell_size=size) for size in sizes]
     place = jnp.clip(jnp.asarray(severity) - 1, 0, len(sizes) - 1)
     return unless_clean(severity, image, lax.switch(place, branches, key, image))

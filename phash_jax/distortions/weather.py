@@ -45,8 +45,8 @@ def snow(
         severity: 0 (the identity) to 5.
     """
     flake_key, angle_key = jax.random.split(key)
-    flakes = jax.random.normal(unrolled(flake_key), image.shape[:2])
-    angle = jax.random.uniform(angle_key, (), minval=-135, maxval=-45)
+    flakes = jax.random.normal(unrolled(flake_key), image.shape[:2], jnp.float32)
+    angle = jax.random.uniform(angle_key, (), jnp.float32, -135, -45)
     return unless_clean(severity, image, _snow(flakes, angle, image, severity))
 
 
@@ -101,7 +101,7 @@ def frost(
     )
     # Where the second fractal crosses its middle value runs a vein.
     ice = 0.2 + 0.3 * ground + 0.5 * (1 - jnp.abs(2 * veins - 1)) ** 4
-    frozen = jnp.clip(ice[..., None] * jnp.array(_FROST_TINT), 0, 1)
+    frozen = jnp.clip(ice[..., None] * jnp.array(_FROST_TINT, jnp.float32), 0, 1)
     image_share, frost_share = at_severity(_FROST, severity)
     return unless_clean(
         severity, image, from_unit(image_share * to_unit(image) + frost_share * frozen)
@@ -140,7 +140,8 @@ def _fog(
 def _plasma_draws(key, shape: tuple[int, ...], number: int) -> list[Float32[Array, " draws"]]:
     size = 1 << max(1, (max(shape[:2]) - 1).bit_length())
     keys = jax.random.split(key, number) if number > 1 else [key]
-    return [jax.random.uniform(unrolled(k), (size * size - 1,), minval=-1, maxval=1) for k in keys]
+    shape = (size * size - 1,)
+    return [jax.random.uniform(unrolled(k), shape, jnp.float32, -1, 1) for k in keys]
 
 
 def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[Array, "size size"]:
@@ -151,7 +152,7 @@ def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[
             to fine, those of the squares' middles, of the upper edges' and of the left edges'.
         decay: by how much the square root of what is added falls from scale to scale.
     """
-    cloud = jnp.zeros((1, 1))
+    cloud = jnp.zeros((1, 1), jnp.float32)
     wobble, used = 100.0, 0
     while used < len(draws):
         side = len(cloud)
