@@ -13,8 +13,8 @@ from PIL import Image
 from phash_jax import figures, hash_study, results, study_arrays, tables
 from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.published import FIG_5_5, is_comparable
-from phash_jax.report import learning, page, plots, report, rivals, robustness
-from phash_jax.report.collect import collect, short_names
+from phash_jax.report import formats, learning, page, plots, report, rivals, robustness
+from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.fig_5_5 import UNDECIDED
 from phash_jax.report.verdicts import judge
 from phash_jax.workdir import claim
@@ -265,6 +265,30 @@ def test_headings_of_one_name_have_anchors_of_their_own(tmp_path):
 def test_a_bar_in_a_cell_is_no_new_cell(tmp_path):
     made = page.render(tables.markdown([("a|b", "c"), ("d", "e|f")]), folder=tmp_path)
     assert re.findall(r"<t[hd]>(.*?)</t[hd]>", made) == ["a|b", "c", "d", "e|f"]
+
+
+def test_commands_that_differ_in_what_they_asked_for_are_one(tmp_path):
+    made = []
+    for place, command in enumerate(
+        (
+            "python main.py --config.only=raw --workdir=runs/x",
+            "python main.py '--config.only=hash, dct' --workdir=runs/x",
+            "python main.py --workdir='a b' --config.only=raw",
+            "python main.py --workdir='a b'",
+            "python main.py --workdir=c",
+        )
+    ):
+        run = Run(str(place), tmp_path, {}, None, [], [{"command": command}])
+        made.append(run)
+    assert formats.commands(made).splitlines() == [
+        "```sh",
+        "python main.py --workdir=runs/x '--config.only=raw,hash, dct'",
+        "python main.py '--workdir=a b'",
+        "python main.py --workdir=c",
+        "```",
+        "",
+    ]
+    assert formats.commands([]) == ""
 
 
 def test_names_are_no_formulas_and_all_that_was_tested_is_shown(tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """Numbers, commands and pictures as the report writes them."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from phash_jax.report.collect import Run
+
+_ONLY = "--config.only="
 
 
 def percent(value: float) -> str:
@@ -47,9 +50,19 @@ def duration(seconds: float) -> str:
 
 
 def commands(runs: Sequence[Run]) -> str:
-    """The commands that made some runs, as a block."""
-    made_by = {run.starts[-1]["command"]: None for run in runs if run.starts}
-    return "```sh\n" + "\n".join(made_by) + "\n```\n\n" if made_by else ""
+    """The commands that made some runs, as a block; one for those that differ in ``only`` alone."""
+    asked_for: dict[str, list[str]] = {}
+    for command in dict.fromkeys(run.starts[-1]["command"] for run in runs if run.starts):
+        words = shlex.split(command)
+        only = [word for word in words if word.startswith(_ONLY)]
+        for_all = shlex.join(word for word in words if word not in only)
+        asked_for.setdefault(for_all, []).append(",".join(only).removeprefix(_ONLY))
+    lines = [
+        # One that asked for all of its runs made the others' too.
+        command + (f" {shlex.quote(_ONLY + ','.join(names))}" if all(names) else "")
+        for command, names in asked_for.items()
+    ]
+    return "```sh\n" + "\n".join(lines) + "\n```\n\n" if lines else ""
 
 
 def picture(caption: str, file: str) -> str:
