@@ -57,7 +57,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         image_dir = _make_folder(config.catalog.image_dir or str(workdir / "images"))
         dataset = load_in_all(config.data)
         first = processes.is_first()
-        processes.in_all(lambda: keep_images(workdir, dataset) if first else None, "images")
+        source = config.data.name
+        processes.in_all(
+            lambda: keep_images(workdir, dataset, source=source) if first else None, "images"
+        )
         _write(
             dataset,
             workdir,

@@ -22,9 +22,7 @@ def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch wo
     Raises:
         ValueError: there is no axis of rows.
     """
-    if bits.ndim < 2:
-        raise ValueError(f"a hash has rows and columns, got an array of shape {bits.shape}")
-    flat = bits.astype(bool).reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
+    flat = _row_by_row(bits)
     padding = -flat.shape[-1] % _WORD
     flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
     words = flat.reshape(*flat.shape[:-1], flat.shape[-1] // _WORD, _WORD).astype(jnp.uint32)
@@ -57,10 +55,7 @@ def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndar
     Raises:
         ValueError: there is no axis of rows.
     """
-    bits = np.asarray(bits)
-    if bits.ndim < 2:
-        raise ValueError(f"a hash has rows and columns, got an array of shape {bits.shape}")
-    flat = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
+    flat = _row_by_row(np.asarray(bits))
     padding = -flat.shape[-1] % 8
     packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
     return _each(lambda row: row.tobytes(), packed)
@@ -133,6 +128,13 @@ def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
     if not isinstance(bits, np.ndarray) or bits.ndim not in (1, 2):
         raise TypeError(f"not an imagehash.ImageHash: {imagehash!r}")
     return np.atleast_2d(bits).astype(bool)
+
+
+def _row_by_row(bits):
+    """Bits of one axis, of NumPy or JAX."""
+    if bits.ndim < 2:
+        raise ValueError(f"a hash has rows and columns, got an array of shape {bits.shape}")
+    return bits.astype(bool).reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
 
 
 def _each(function, values):

@@ -65,7 +65,10 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     test_sets, first = names(config.test_sets), processes.is_first()
     # Else it would be noticed after the training.
     check_smaller(config.test_shift, dataset.test.images.shape[1:], "test_shift")
-    processes.in_all(lambda: keep_images(workdir, dataset) if first else None, "images")
+    source = config.data.name
+    processes.in_all(
+        lambda: keep_images(workdir, dataset, source=source) if first else None, "images"
+    )
     examples = workdir / "examples.png"
     if first and not examples.exists():
         plot_examples(dataset, examples, preprocess=config.preprocess, test_sets=test_sets)

@@ -39,7 +39,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     dataset = load_dataset(config.data)
-    keep_images(workdir, dataset)
+    keep_images(workdir, dataset, source=config.data.name)
     provenance.record(workdir)
     test = dataset.test
     shape = (len(severities) * len(test), *test.images.shape[1:])

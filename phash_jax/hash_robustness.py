@@ -146,7 +146,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
     claim(workdir, config)
     dataset = load_dataset(config.data)
-    keep_images(workdir, dataset)
+    keep_images(workdir, dataset, source=config.data.name)
     test = dataset.test
     if len(test) < 2:
         raise ValueError(f"distances between images need two images or more, there are {len(test)}")

@@ -438,6 +438,7 @@ def colorhash(
 
     Equal to ``imagehash.colorhash`` of ImageHash 4.3.2.
     """
+    binbits = operator.index(binbits)
     if not 1 <= binbits <= _MOST_COLOR_BITS:
         raise ValueError(f"binbits must be 1 to {_MOST_COLOR_BITS}, got {binbits}")
     return _hash(_color, images, binbits=binbits, pillow=pillow, with_margin=with_margin)

@@ -35,6 +35,24 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     for record in records:
         if lacking := _LOGGED - record.keys():
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
+        if not isinstance(record["step"], int):
+            raise damaged(path, "a step is no whole number", _UNDAMAGED)
+    return records
+
+
+def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
+    """The records of a run up to the step that it goes on from.
+
+    Raises:
+        ValueError: metrics.jsonl is damaged, or does not reach to that step.
+    """
+    path = directory / "metrics.jsonl"
+    records = [record for record in read_metrics(path) if record["step"] <= step]
+    # A step is saved after it is logged.
+    logged = records[-1]["step"] if records else 0
+    if logged != step:
+        reason = f"it ends at step {logged}, the checkpoint to go on from is of step {step}"
+        raise damaged(path, reason, _UNDAMAGED)
     return records
 
 
@@ -101,12 +119,7 @@ class MetricsLog:
 
     def __init__(self, directory: Path, *, step: int, write: bool = True):
         self._path = directory / "metrics.jsonl"
-        self.records = [r for r in read_metrics(self._path) if r["step"] <= step]
-        # A step is saved after it is logged.
-        logged = self.records[-1]["step"] if self.records else 0
-        if logged != step:
-            reason = f"it ends at step {logged}, the checkpoint to go on from is of step {step}"
-            raise damaged(self._path, reason, _UNDAMAGED)
+        self.records = read_until(directory, step)
         self._writes = write
         if not write:
             return

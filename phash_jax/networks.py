@@ -93,7 +93,7 @@ def restore_all(
     ]
     if not found:
         raise ValueError("no networks to test: name their workdirs in robustness.networks")
-    folders = [folder.absolute() for folder, _ in found]
+    folders = [folder.resolve() for folder, _ in found]
     if twice := {str(folder) for folder in folders if folders.count(folder) > 1}:
         raise ValueError(f"robustness.networks names {', '.join(sorted(twice))} twice")
     called = [networks.name for _, networks in found]

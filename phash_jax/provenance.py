@@ -50,7 +50,9 @@ def read(workdir: Path) -> list[dict[str, Any]]:
     then = "delete it to have it made anew"
     starts = read_json(path, list, then=then)
     if not all(
-        isinstance(start, dict) and {"command", "commit"} <= start.keys() for start in starts
+        isinstance(start, dict)
+        and all(isinstance(start.get(field), str) for field in ("command", "commit"))
+        for start in starts
     ):
         raise damaged(path, "it holds something else than starts", then)
     return starts

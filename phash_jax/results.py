@@ -170,12 +170,16 @@ def _wrong_fields(run: dict[str, Any]) -> list[str]:
         return wrong
     if run["published"] not in PUBLISHED:
         return ["published"]
-    seeds, statistics = len(run["seeds"]), run["statistics"]
-    wrong = [name for name in _PER_SEED if len(run[name]) != seeds]
-    wrong += [f"statistics of {name}" for name in _PER_SEED if name not in statistics]
-    for name, values in run["test_accuracy"].items():
-        if not isinstance(values, list) or len(values) != seeds:
-            wrong.append(f"test_accuracy of {name}")
-        elif name not in statistics.get("test_accuracy", {}):
-            wrong.append(f"statistics of {name}")
-    return wrong
+    of_tests = run["statistics"].get("test_accuracy")
+    if not isinstance(of_tests, dict):
+        return ["statistics of test_accuracy"]
+    values = {name: run[name] for name in _PER_SEED} | run["test_accuracy"]
+    statistics = run["statistics"] | of_tests
+    return [
+        f"{name} with its statistics"
+        for name, per_seed in values.items()
+        if not isinstance(per_seed, list)
+        or len(per_seed) != len(run["seeds"])
+        or not isinstance(statistics.get(name), dict)
+        or not {"mean", "ci95"} <= statistics[name].keys()
+    ]

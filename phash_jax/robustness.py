@@ -132,7 +132,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     dataset = load_dataset(config.data)
-    keep_images(workdir, dataset)
+    keep_images(workdir, dataset, source=config.data.name)
     test = dataset.test
     all_networks = restore_all(
         [Path(name).expanduser() for name in names(config.robustness.networks)],

@@ -29,7 +29,7 @@ from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
 from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
 from phash_jax.losses import Loss, Teacher, make_loss, with_teacher
-from phash_jax.metrics import MetricsLog
+from phash_jax.metrics import MetricsLog, read_until
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import (
@@ -368,7 +368,8 @@ def train(
         The final state stacked over seeds, its placement, and all records of metrics.jsonl.
 
     Raises:
-        ValueError: a field of the config is unknown or out of range.
+        ValueError: a field of the config is unknown or out of range, or the log of the steps until
+            the checkpoint is damaged.
         TrainingDivergedError: a loss or gradient is not finite; names step and seed.
         CheckpointError: there are checkpoints, and all are damaged.
         StopRequestedError: a signal came; what was trained up to the last log line is saved.
@@ -405,6 +406,8 @@ def train(
         prefetch=cfg.prefetch,
     )
     first = processes.is_first()
+    # Together, so that none waits for one that has read something else.
+    processes.in_all(lambda: read_until(workdir, step), "metrics.jsonl")
     with (
         checkpoint.open_checkpoints(
             workdir / "checkpoints", keep_last=cfg.keep_checkpoints

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,17 @@ def stored_config(workdir: Path) -> dict[str, Any]:
 def _is_unused(workdir: Path) -> bool:
     """Whether there is nothing but what is written before any work begins."""
     return all(
-        path.name in _BEFORE_WORK | _OF_THE_CONFIG or path.parent.name == "figures" or path.is_dir()
+        # Also what a kill has left of one.
+        path.name.removesuffix(".partial") in _BEFORE_WORK | _OF_THE_CONFIG
+        or path.parent.name == "figures"
+        or path.is_dir()
         for path in workdir.rglob("*")
     )
 
 
-def keep(workdir: Path, file: str, now: dict[str, Any], *, what: str) -> None:
+def keep(
+    workdir: Path, file: str, now: dict[str, Any], *, what: str, shown_in: Sequence[str] = ()
+) -> None:
     """Writes down in a file what a run is begun with, or checks that it is still the same.
 
     A folder in which nothing was made yet takes something else.
@@ -148,6 +153,7 @@ def keep(workdir: Path, file: str, now: dict[str, Any], *, what: str) -> None:
         file: name of a JSON file.
         now: has ``sha256``, which decides; the rest is for the reader.
         what: these are, in the plural and with the field that names them, for the message.
+        shown_in: files that show them, removed where something else takes their place.
 
     Raises:
         ValueError: the run was begun with something else, or the file is damaged.
@@ -162,25 +168,30 @@ def keep(workdir: Path, file: str, now: dict[str, Any], *, what: str) -> None:
                 f"{what} are not those that this run was begun with ({path}): choose another "
                 "--workdir, or restore them"
             )
-        _forget(workdir)
+        for name in shown_in:
+            (workdir / name).unlink(missing_ok=True)
     write_json(path, now)
 
 
-def _forget(workdir: Path) -> None:
-    """Removes what shows, or says, what a run that was not begun was to be of."""
-    for name in _OF_THE_CONFIG:
-        (workdir / name).unlink(missing_ok=True)
+def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
+    """As ``keep``, in ``images.json``: a run goes on with the images that it was begun with.
 
-
-def keep_images(workdir: Path, dataset: Dataset) -> None:
-    """As ``keep``, in ``images.json``: a run goes on with the images that it was begun with."""
+    Args:
+        workdir: of the run.
+        dataset: its images.
+        source: ``config.data.name``. Images that are drawn are not looked at: their fields decide
+            them, and another machine may round them differently.
+    """
+    if source == "synthetic":
+        return
     now = {
         "sha256": fingerprint(dataset),
         "train": list(dataset.train.images.shape),
         "test": list(dataset.test.images.shape),
         "class_names": list(dataset.class_names),
     }
-    keep(workdir, "images.json", now, what="the images of config.data")
+    what = "the images of config.data, as they are read on this machine,"
+    keep(workdir, "images.json", now, what=what, shown_in=["examples.png"])
 
 
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
@@ -213,7 +224,9 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
     ]
     if differing and _is_unused(workdir):
-        _forget(workdir)
+        # Of other pictures or another teacher, perhaps.
+        for name in _OF_THE_CONFIG:
+            (workdir / name).unlink(missing_ok=True)
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(

@@ -151,7 +151,7 @@ def test_a_large_image_is_distorted(name):
 
 @pytest.mark.parametrize("name", sorted(RANDOM))
 @unoptimized()
-def test_float64_changes_nothing(name):
+def test_float64_changes_nothing_but_rounding(name):
     image = at_every_severity(name)[0][0]
     expected = jax.jit(DISTORTIONS[name])(keys(1)[0], image, jnp.int32(3))
     with jax.enable_x64(True):
@@ -187,7 +187,7 @@ def test_what_is_no_image_is_refused(name):
     ):
         with pytest.raises(error, match=f"{name} takes .*{message}"):
             distort(key, image, 1)
-    for severity in (-1, 6):
+    for severity in (-1, 6, np.int64(6)):
         with pytest.raises(ValueError, match=f"severity must be 0 to 5, got {severity}"):
             distort(key, np.zeros((8, 8, 3), np.uint8), severity)
 

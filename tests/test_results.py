@@ -46,6 +46,8 @@ def test_damaged_results_are_named(tmp_path):
         ("num_steps", "900"),
         ("train_accuracy", [0.5]),
         ("statistics", {}),
+        ("statistics", {"test_accuracy": 5}),
+        ("statistics", {"test_accuracy": {"clean": 5, "contrast_200": {}}}),
     ],
 )
 def test_results_of_another_kind_are_named(tmp_path, field, value):
@@ -66,6 +68,9 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
     assert read_metrics(path) == whole[:4]
     path.write_text('{"step": 1\n{"step": 2}\n')
     with pytest.raises(ValueError, match=r"metrics.jsonl is damaged \(line 1 is not JSON.*copy"):
+        read_metrics(path)
+    path.write_text(json.dumps(whole[0] | {"step": "100"}) + "\n")
+    with pytest.raises(ValueError, match=r"damaged \(a step is no whole number\).*copy"):
         read_metrics(path)
     path.write_text('{"step": 1}\n')
     with pytest.raises(ValueError, match=r"damaged \(a line lacks accuracy, .*, seconds\).*copy"):

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from conftest import load_config
 
-from phash_jax.data.dataset import Dataset
-from phash_jax.workdir import claim, keep_images
+from phash_jax.data.dataset import Dataset, fingerprint
+from phash_jax.workdir import claim, keep, keep_images
 
 
 @pytest.fixture
@@ -18,25 +19,47 @@ def other(dataset) -> Dataset:
 
 def test_a_run_goes_on_with_the_images_it_was_begun_with(dataset, other, tmp_path):
     claim(tmp_path, load_config("original"))
-    keep_images(tmp_path, dataset)
+    keep_images(tmp_path, dataset, source="file")
     kept = (tmp_path / "images.json").read_bytes()
     (tmp_path / "metrics.jsonl").touch()
-    keep_images(tmp_path, dataset)
+    keep_images(tmp_path, dataset, source="file")
+    # What is drawn depends on its fields, and in the last bit on the machine.
+    keep_images(tmp_path, other, source="synthetic")
     for images in (other, dataclasses.replace(dataset, class_names=("a", "b"))):
-        with pytest.raises(ValueError, match=r"images of config.data .* begun with .*restore them"):
-            keep_images(tmp_path, images)
+        with pytest.raises(ValueError, match=r"images of config.data, .* begun with .*restore"):
+            keep_images(tmp_path, images, source="file")
     assert (tmp_path / "images.json").read_bytes() == kept
     (tmp_path / "images.json").write_text("{")
     with pytest.raises(ValueError, match=r"images.json is damaged .*choose another --workdir"):
-        keep_images(tmp_path, dataset)
+        keep_images(tmp_path, dataset, source="file")
 
 
 def test_a_folder_in_which_nothing_was_made_takes_other_images(dataset, other, tmp_path):
     claim(tmp_path, load_config("original"))
-    keep_images(tmp_path, dataset)
+    keep_images(tmp_path, dataset, source="file")
     (tmp_path / "examples.png").touch()
+    (tmp_path / "provenance.json.partial").touch()
     kept = (tmp_path / "images.json").read_bytes()
-    keep_images(tmp_path, other)
+    keep_images(tmp_path, other, source="file")
     assert (tmp_path / "images.json").read_bytes() != kept
     # They were those of the first.
     assert not (tmp_path / "examples.png").exists()
+    # Another teacher takes nothing of them away.
+    (tmp_path / "examples.png").touch()
+    for sha256 in ("a", "b"):
+        keep(tmp_path, "teacher.json", {"sha256": sha256}, what="teachers")
+    assert '"b"' in (tmp_path / "teacher.json").read_text()
+    assert {"images.json", "examples.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_one_pixel_is_enough_but_in_mapped_files(dataset, tmp_path):
+    changed = dataset.train.images.copy()
+    changed[77, 3, 3, 0] ^= 1
+    np.save(tmp_path / "images.npy", dataset.train.images)
+
+    def of(images):
+        train = dataclasses.replace(dataset.train, images=images)
+        return fingerprint(dataclasses.replace(dataset, train=train))
+
+    assert of(changed) != of(dataset.train.images)
+    assert of(np.load(tmp_path / "images.npy", mmap_mode="r")) == of(dataset.train.images)

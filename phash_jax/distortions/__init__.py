@@ -19,11 +19,10 @@ from phash_jax.distortions.study import STUDY
 # What is not distorted, among distortions and test sets.
 CLEAN = "clean"
 
-# (key, image, severity) -> image, one of three colours; severity 0 is the identity, 1 to 5 ever
-# stronger. What lies outside 0 to 5 acts as the nearest of 1 and 5, if it is known only to the
-# compiled program, and is an error if it is known before.
+# (key, image, severity) -> image; severity 0 is the identity, 1 to 5 ever stronger. Another number
+# is an error if it is one of Python's or NumPy's; a JAX array acts as the nearest of 1 and 5.
 Distortion = Callable[
-    [Key[Array, ""], UInt8[Array, "h w c"], Int32[Array, ""]], UInt8[Array, "h w c"]
+    [Key[Array, ""], UInt8[Array, "h w 3"], Int32[Array, ""]], UInt8[Array, "h w 3"]
 ]
 
 
@@ -39,7 +38,7 @@ def _checked(name: str, distortion: Distortion) -> Distortion:
             raise ValueError(
                 f"{name} takes one image [H, W, 3], for more jax.vmap; got {image.shape}"
             )
-        if isinstance(severity, int) and not 0 <= severity <= MAX_SEVERITY:
+        if isinstance(severity, int | np.integer) and not 0 <= severity <= MAX_SEVERITY:
             raise ValueError(f"severity must be 0 to {MAX_SEVERITY}, got {severity}")
         return distortion(key, image, severity)
 

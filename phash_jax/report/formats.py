@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from phash_jax.choices import names
 from phash_jax.report.collect import Run
 
 _ONLY = "--config.only="
@@ -53,16 +54,26 @@ def commands(runs: Sequence[Run]) -> str:
     """The commands that made some runs, as a block; one for those that differ in ``only`` alone."""
     asked_for: dict[str, list[str]] = {}
     for command in dict.fromkeys(run.starts[-1]["command"] for run in runs if run.starts):
-        words = shlex.split(command)
-        only = [word for word in words if word.startswith(_ONLY)]
-        for_all = shlex.join(word for word in words if word not in only)
-        asked_for.setdefault(for_all, []).append(",".join(only).removeprefix(_ONLY))
-    lines = [
+        for_all, only = _without_only(command)
+        asked_for.setdefault(for_all, []).append(only)
+    lines = []
+    for command, asked in asked_for.items():
+        found = dict.fromkeys(name for only in asked for name in names(only))
         # One that asked for all of its runs made the others' too.
-        command + (f" {shlex.quote(_ONLY + ','.join(names))}" if all(names) else "")
-        for command, names in asked_for.items()
-    ]
+        lines.append(command + (f" {shlex.quote(_ONLY + ','.join(found))}" if all(asked) else ""))
     return "```sh\n" + "\n".join(lines) + "\n```\n\n" if lines else ""
+
+
+def _without_only(command: str) -> tuple[str, str]:
+    """A command without its ``--config.only=``, and what that asks for."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # not one of ours
+        return command, ""
+    only = [word for word in words if word.startswith(_ONLY)]
+    if not only:
+        return command, ""
+    return shlex.join(word for word in words if word not in only), only[-1].removeprefix(_ONLY)
 
 
 def picture(caption: str, file: str) -> str:

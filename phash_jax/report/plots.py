@@ -122,7 +122,7 @@ def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
     for test_set, colour in _TEST_SET_COLOURS.items():
         if test_set in tested:
             panels[0].plot([], [], "o-", color=colour, ms=5, label=test_set.replace("_", " "))
-    if any(_published(run).keys() & tested for run in runs):
+    if any(_published(run).keys() & run.result["test_accuracy"].keys() for run in runs):
         panels[0].plot([], [], "D", mfc="white", mec="0.3", ms=5.5, label="published")
     panels[0].plot([], [], "--", color="0.5", lw=0.8, label="guessing")
     panels[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
