@@ -5,6 +5,7 @@ import errno
 import hashlib
 import logging as standard_logging
 import os
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,16 +81,27 @@ def _full_disk_by_its_name(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_what_is_raised_again() -> Iterator[None]:
-    """Orbax's threads log what fails in them, one after another, and then raise it in this one."""
+    """Orbax's threads log what fails in them, one after another, and then raise it in this one.
+
+    What still reads or writes then finds its event loop closed, which Python would print.
+    """
 
     def is_news(record: standard_logging.LogRecord) -> bool:
         return not (record.exc_info and "orbax" in Path(record.pathname).parts)
 
-    logger = logging.get_absl_logger()
+    logger, hook = logging.get_absl_logger(), sys.unraisablehook
+
+    def unless_closed(unraisable):
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            hook(unraisable)
+
     logger.addFilter(is_news)
+    sys.unraisablehook = unless_closed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         logger.removeFilter(is_news)
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import sys
 import time
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from forked import start
 from test_main import arguments, final_arrays, without_time
 
-from phash_jax import results
+from phash_jax import checkpoint, results
 from phash_jax.metrics import MetricsLog, read_metrics
 
 # So many that twenty starts do not come to an end, also on a fast machine.
@@ -145,3 +146,21 @@ def test_a_clock_that_jumps_changes_nothing(config, dataset, tmp_path, monkeypat
     assert 0 < seconds[-1] < 600
     assert without_time(jumped[2]) == without_time(whole[2])
     assert json.loads((tmp_path / "jumped" / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+class _Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __del__(self):
+        raise self.error
+
+
+def test_what_finds_its_loop_closed_is_not_printed_and_other_errors_are(tmp_path, monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: printed.append(str(it.exc_value)))
+    with checkpoint.open_checkpoints(tmp_path, keep_last=1):
+        _Raises(RuntimeError("Event loop is closed"))
+        _Raises(RuntimeError("something else"))
+    _Raises(RuntimeError("Event loop is closed"))
+    assert printed == ["something else", "Event loop is closed"]

@@ -96,6 +96,7 @@ def test_compare_leaves_everything_and_a_second_call_repeats_nothing(
             "config.json",
             "provenance.json",
             "examples.png",
+            "images.json",
             "mistakes.png",
             "metrics.jsonl",
             "results.json",
@@ -280,7 +281,7 @@ def test_a_corrected_command_may_have_the_workdir(tmp_path, npz):
     for wrong, message in (
         ({"data.path": "tpyo.npz"}, "run original: data.path tpyo.npz does not exist"),
         ({"data.classes": "unicorn"}, "run original: .*unicorn"),
-        ({"model.conv_layers": 9}, "run original: images of 16x16 pixels are too small for 9"),
+        ({"model.conv_layers": 9}, "run original: images of 16x16 pixels, .* too small for 9"),
         ({"train.max_shift": 16}, "run original: train.max_shift is 16 pixels"),
     ):
         done = run("original", tmp_path, npz, **{"train.num_steps": 10, **wrong})
