@@ -11,7 +11,7 @@ from phash_jax.figures import new_figure, save
 from phash_jax.published import PUBLISHED, is_comparable
 from phash_jax.report.collect import Run
 from phash_jax.report.formats import percent
-from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
+from phash_jax.report.plots import COLOURS, DPI, GRID, LINE_STYLES, legend_above
 
 _TEST_SET = "clean"
 _STUDY = PUBLISHED["phash"]
@@ -121,8 +121,17 @@ def _plot(
     for place, (run, tests) in enumerate(tested):
         thousands = np.array([images for images, _ in tests]) / 1000
         accuracies = 100 * np.array([accuracies for _, accuracies in tests])
-        colour = COLOURS[place % len(COLOURS)]
-        panel.plot(thousands, accuracies.mean(1), ".-", color=colour, label=run.label, lw=1.4)
+        again, number = divmod(place, len(COLOURS))
+        colour, style = COLOURS[number], LINE_STYLES[again % len(LINE_STYLES)]
+        panel.plot(
+            thousands,
+            accuracies.mean(1),
+            marker=".",
+            ls=style,
+            color=colour,
+            label=run.label,
+            lw=1.4,
+        )
         panel.fill_between(
             thousands, accuracies.min(1), accuracies.max(1), color=colour, alpha=0.2, lw=0
         )

@@ -18,7 +18,7 @@ _TEST_SET_COLOURS = {
     "contrast_300": COLOURS[2],
 }
 # Where there are more runs than colours.
-_LINE_STYLES = ("-", "--", ":", "-.")
+LINE_STYLES = ("-", "--", ":", "-.")
 GRID = {"alpha": 0.3, "lw": 0.6}
 # Dots per inch: small enough to be committed.
 DPI = 110
@@ -70,7 +70,7 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
     ):
         for i, run in enumerate(shown):
             again, colour = divmod(i, len(COLOURS))
-            style = _LINE_STYLES[again % len(_LINE_STYLES)]
+            style = LINE_STYLES[again % len(LINE_STYLES)]
             _draw_curve(panel, run, field, COLOURS[colour], run.label, scale, style)
         panel.set(title=title, xlabel="step")
         panel.spines[["top", "right"]].set_visible(False)
