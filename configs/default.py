@@ -127,10 +127,12 @@ def get_config() -> ConfigDict:
     train.max_zoom = 0.0
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0
-    # Learn from a trained network: its workdir, of a single run, whose first seed teaches all
-    # seeds. It sees the images before they are distorted and preprocessed. Empty: none. And the
-    # share of its answers in the loss, the rest is that of the labels.
+    # Learn from trained networks: the workdir of a single run, and how many of its seeds teach,
+    # from the first on, a different one at each step. They see the images before they are distorted
+    # and preprocessed. Empty: none. And the share of their answers in the loss, the rest is that of
+    # the labels.
     train.teacher = ""
+    train.teachers = 1
     train.teacher_share = 0.9
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
     # On a CPU choose a multiple of the cores: else each batch is split over them, and on two cores

@@ -5,36 +5,53 @@ shown all values. Sources: Hinton, Vinyals and Dean, "Distilling the Knowledge i
 (2015), here at temperature 1; for what only the teacher sees, Lopez-Paz et al., "Unifying
 distillation and privileged information" (2016); for teaching at every step, on the very crop that
 the network is shown, Beyer et al., "Knowledge distillation: A good teacher is patient and
-consistent" (2022).
+consistent" (2022). Where several networks teach, one at each step, the loss is in the mean that
+against the mean of their answers.
 """
 
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from phash_jax.losses import Teacher
 from phash_jax.networks import Networks
 from phash_jax.workdir import keep
 
 
-def make_teacher(networks: Networks) -> Teacher:
-    """From uint8 images to the probabilities that the first of some networks gives its outputs."""
-    first = jax.tree.map(lambda leaf: np.asarray(leaf[0]), networks.variables)
+def make_teacher(networks: Networks, *, count: int) -> Teacher:
+    """From uint8 images and a step to the probabilities that one of some networks gives.
 
-    def teacher(images: UInt8[Array, "n h w c"]) -> Float[Array, "n k"]:
-        return jax.nn.softmax(networks.logits(first, images, views=False))
+    Args:
+        networks: of one run.
+        count: how many of them teach, the first ones, in turn from step to step.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if count > len(networks.seeds):
+        raise ValueError(
+            f"train.teachers is {count}, but there are {len(networks.seeds)} networks in "
+            f"{networks.folder}"
+        )
+    # Constants of the program, not arguments: on the host until it is compiled.
+    variables = jax.tree.map(lambda leaf: np.asarray(leaf[:count]), networks.variables)
+
+    def teacher(images: UInt8[Array, "n h w c"], step: Int[Array, ""]) -> Float[Array, "n k"]:
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[step % count], variables)
+        return jax.nn.softmax(networks.logits(one, images, views=False))
 
     return teacher
 
 
-def keep_teacher(workdir: Path, networks: Networks) -> None:
+def keep_teacher(workdir: Path, networks: Networks, *, count: int) -> None:
     """As ``workdir.keep``, in ``teacher.json``: who teaches stays the same."""
     now = {
         "workdir": str(networks.folder),
         "preprocess": networks.preprocess,
-        "seed": networks.seeds[0],
+        "seeds": networks.seeds[:count],
         "step": networks.step,
         "sha256": networks.sha256,
     }

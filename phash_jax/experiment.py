@@ -136,9 +136,10 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
             f"train.teacher has {networks.model.num_outputs} outputs, the network to be taught "
             f"{taught}: choose model.num_outputs as the teacher was trained with"
         )
+    teacher = make_teacher(networks, count=config.train.teachers)
     if processes.is_first():
-        keep_teacher(workdir, networks)
-    return make_teacher(networks)
+        keep_teacher(workdir, networks, count=config.train.teachers)
+    return teacher
 
 
 def _load_or_error(fields: ml_collections.ConfigDict) -> Dataset | ValueError:

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from phash_jax.choices import choose
 
-# From uint8 images to the probabilities that a trained network gives its outputs.
-Teacher = Callable[[UInt8[Array, "n h w c"]], Float[Array, "n k"]]
+# From uint8 images and the step of the network taught to the probabilities that a trained network
+# gives its outputs.
+Teacher = Callable[[UInt8[Array, "n h w c"], Int[Array, ""]], Float[Array, "n k"]]
 Loss = Callable[[Float[Array, "n k"], Int[Array, " n"]], Float[Array, " n"]]
 
 

@@ -139,7 +139,7 @@ def make_train_step(
         augment_key = step_key(state.seed, AUGMENT, state.step)
         if move is not None:
             images = move(augment_key, images)
-        taught = None if teacher is None else teacher(images)
+        taught = None if teacher is None else teacher(images, state.step)
         if augment is not None:
             images = augment(augment_key, images)
         inputs = jax.vmap(preprocess)(images)
@@ -255,6 +255,7 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         "log_every",
         "checkpoint_every",
         "keep_checkpoints",
+        "teachers",
     ):
         at_least(1, cfg[field], f"train.{field}")
     for field in ("max_shift", "cutout", "seed", "cpu_devices"):

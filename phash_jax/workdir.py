@@ -48,6 +48,7 @@ _LATER_FIELDS = {
     "train.stream": "auto",
     "train.teacher": "",
     "train.teacher_share": 0.9,
+    "train.teachers": 1,
     "train.test_every": 0,
 }
 

@@ -68,7 +68,7 @@ def test_the_first_network_teaches_as_it_is_and_not_as_it_is_tested(networks, da
     images = jnp.asarray(dataset.test.images[:10])
     first = jax.tree.map(lambda leaf: leaf[0], networks.variables)
     inputs = images.astype(jnp.float32) / 255
-    taught = make_teacher(networks)(images)
+    taught = make_teacher(networks, count=1)(images, jnp.array(3))
     np.testing.assert_allclose(
         taught, jax.nn.softmax(networks.model.apply(first, inputs, train=False)), rtol=1e-5
     )
@@ -76,11 +76,25 @@ def test_the_first_network_teaches_as_it_is_and_not_as_it_is_tested(networks, da
     assert not np.allclose(np.log(taught), np.log(as_tested), atol=0.1)
 
 
-def test_what_is_taught_is_learned(networks, dataset, tmp_path):
-    teacher = make_teacher(networks)
+def test_networks_teach_in_turn(networks, dataset):
+    images = jnp.asarray(dataset.test.images[:10])
+    alone = [make_teacher(networks, count=1)(images, jnp.array(step)) for step in (0, 7)]
+    np.testing.assert_array_equal(*alone)
+    together = jax.jit(make_teacher(networks, count=2))
+    first, second, third = (np.asarray(together(images, jnp.array(step))) for step in (4, 5, 6))
+    np.testing.assert_allclose(first, alone[0], rtol=1e-5)
+    np.testing.assert_array_equal(first, third)
+    variables = jax.tree.map(lambda leaf: leaf[1], networks.variables)
+    answers = jax.nn.softmax(networks.logits(variables, images, views=False))
+    np.testing.assert_allclose(second, answers, rtol=1e-5)
+    assert not np.allclose(first, second, rtol=0.1, atol=0)
 
-    def contrary(images):
-        return jnp.flip(teacher(images), -1)
+
+def test_what_is_taught_is_learned(networks, dataset, tmp_path):
+    teacher = make_teacher(networks, count=1)
+
+    def contrary(images, step):
+        return jnp.flip(teacher(images, step), -1)
 
     _, losses = trained(tmp_path / "contrary", dataset, contrary, **{"train.teacher_share": 1.0})
     records = read_metrics(tmp_path / "contrary" / "metrics.jsonl")
@@ -91,7 +105,10 @@ def test_what_is_taught_is_learned(networks, dataset, tmp_path):
 def test_a_teacher_without_a_share_changes_nothing(networks, dataset, tmp_path):
     alone, _ = trained(tmp_path / "alone", dataset)
     ignored, _ = trained(
-        tmp_path / "ignored", dataset, make_teacher(networks), **{"train.teacher_share": 0.0}
+        tmp_path / "ignored",
+        dataset,
+        make_teacher(networks, count=2),
+        **{"train.teacher_share": 0.0},
     )
     jax.tree.map(np.testing.assert_array_equal, alone, ignored)
 
@@ -102,7 +119,7 @@ def test_the_teacher_sees_images_moved_but_not_distorted(dataset, tmp_path, monk
     def blacken(key, image, severity):
         return jnp.zeros_like(image)
 
-    def teacher(images):
+    def teacher(images, step):
         jax.debug.callback(lambda images: seen.append(np.asarray(images)), images)
         return jnp.full((len(images), 2), 0.5)
 
@@ -123,12 +140,16 @@ def test_the_teacher_sees_images_moved_but_not_distorted(dataset, tmp_path, monk
 
 
 def test_a_run_keeps_the_teacher_it_was_begun_with(teacher_workdir, dataset, tmp_path):
-    fields = {"train.teacher": str(teacher_workdir), "preprocess": "average_hash"}
+    fields = {
+        "train.teacher": str(teacher_workdir),
+        "train.teachers": 2,
+        "preprocess": "average_hash",
+    }
     config, workdir = small_config(**fields), tmp_path / "run"
     claim(workdir, config)
     at_once = experiment._run_one(config, dataset, workdir)
     kept = json.loads((workdir / "teacher.json").read_text())
-    assert (kept["preprocess"], kept["seed"], kept["step"]) == ("raw", 0, 40)
+    assert (kept["preprocess"], kept["seeds"], kept["step"]) == ("raw", [0, 1], 40)
     # Killed after ten of its steps, as if.
     shutil.rmtree(workdir / "checkpoints" / "20")
     resumed = experiment._run_one(config, dataset, workdir)
@@ -140,13 +161,17 @@ def test_a_run_keeps_the_teacher_it_was_begun_with(teacher_workdir, dataset, tmp
     train(small_config(), dataset.train, num_classes=2, workdir=other)
     networks = restore(other, class_names=CLASSES, image_shape=SHAPE)
     with pytest.raises(ValueError, match=r"\(train.teacher\) are not those .* begun with"):
-        keep_teacher(workdir, networks)
+        keep_teacher(workdir, networks, count=1)
 
 
 def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
     for fields, message in (
         ({"train.teacher": str(tmp_path)}, "train.teacher: .*not the config of a training run"),
         ({"train.teacher": str(tmp_path / "nowhere")}, "train.teacher: .*No such file"),
+        (
+            {"train.teacher": str(teacher_workdir), "train.teachers": 3},
+            "train.teachers is 3, but there are 2 networks in .*teacher",
+        ),
         (
             {"train.teacher": str(teacher_workdir), "model.num_outputs": 10},
             "train.teacher has 2 outputs, .* taught 10: choose model.num_outputs",
@@ -161,6 +186,6 @@ def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
 
 def test_a_workdir_in_which_nothing_was_learned_forgets_its_teacher(networks, tmp_path):
     claim(tmp_path, small_config())
-    keep_teacher(tmp_path, networks)
+    keep_teacher(tmp_path, networks, count=1)
     claim(tmp_path, small_config(**{"train.teacher_share": 0.5}))
     assert not (tmp_path / "teacher.json").exists()

@@ -5,15 +5,12 @@ import re
 import sys
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 from conftest import load_config, make_workdir
-from PIL import Image
 
 from phash_jax import figures, hash_study, results, study_arrays, tables
-from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.published import FIG_5_5, is_comparable
-from phash_jax.report import formats, learning, page, plots, report, rivals, robustness
+from phash_jax.report import formats, page, report
 from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.fig_5_5 import UNDECIDED
 from phash_jax.report.verdicts import judge
@@ -292,33 +289,6 @@ def test_commands_that_differ_in_what_they_asked_for_are_one(tmp_path):
     assert formats.commands([]) == ""
 
 
-def test_names_are_no_formulas_and_all_that_was_tested_is_shown(tmp_path, monkeypatch):
-    result = make_workdir(tmp_path / "$0_$10", "original", name="$a_$b")
-    result["class_names"] = ["$0_$10", "$10_$20"]
-    for field in ("test_accuracy", "test_correct", "confusion"):
-        of = result[field]
-        result[field] = {"clean": of["clean"], "contrast_300": of["contrast_200"]}
-    of = result["statistics"]["test_accuracy"]
-    result["statistics"]["test_accuracy"] = {
-        "clean": of["clean"],
-        "contrast_300": of["contrast_200"],
-    }
-    results.write(tmp_path / "$0_$10", {"$a_$b": result | {"published": "none"}})
-    drawn, save = {}, plots.save
-
-    def save_and_keep(figure, path, *, dpi):
-        save(figure, path, dpi=dpi)
-        drawn[path.name] = figure
-
-    monkeypatch.setattr(plots, "save", save_and_keep)
-    report.write(tmp_path / "out", [tmp_path / "$0_$10"])
-    assert {"test_accuracy.png", "curves.png", "confusion.png"} <= drawn.keys()
-    (panel,) = drawn["test_accuracy.png"].axes
-    assert [text.get_text() for text in panel.get_yticklabels()] == ["$a_$b"]
-    legend = [text.get_text() for text in panel.get_legend().get_texts()]
-    assert legend == ["clean", "contrast 300", "guessing"]
-
-
 def test_networks_are_described_each_kind_once(tmp_path):
     make_workdir(tmp_path / "a", "original")
     make_workdir(tmp_path / "b", "phash")
@@ -329,21 +299,6 @@ def test_networks_are_described_each_kind_once(tmp_path):
     assert "The network (Fig 5.1) of original, phash: conv 5x5x64, relu, max-pool 2; conv" in text
     assert "(Fig 5.1) of drawn: conv 5x5x64, batch norm, relu, max-pool 2; conv 5" in text
     assert "; 10 outputs. The study draws" in text
-
-
-def test_confusions_of_many_classes_are_colours_alone(tmp_path):
-    result = make_workdir(tmp_path / "a", "original")
-    result["class_names"] = [f"class {i}" for i in range(150)]
-    result["confusion"] = {"clean": [np.eye(150, dtype=int).tolist()] * 2}
-    results.write(tmp_path / "a", {"original": result})
-    (run,) = collect([tmp_path / "a"])
-    plots.plot_confusion([run], tmp_path / "confusion.png")
-    with Image.open(tmp_path / "confusion.png") as picture:
-        assert max(picture.size) < 1400
-    result["class_names"] *= 2
-    results.write(tmp_path / "a", {"original": result})
-    report.write(tmp_path / "out", [tmp_path / "a"])
-    assert not (tmp_path / "out" / "figures" / "confusion.png").exists()
 
 
 def test_published_numbers_are_for_the_studys_classes():
@@ -472,215 +427,3 @@ def test_html_in_a_text_is_shown_not_run(tmp_path):
     assert '<a href="#one">One</a> <a href="#two">Two</a>' in shown
     with pytest.raises(FileNotFoundError):
         page.render("![x](nowhere.png)", folder=tmp_path)
-
-
-def make_rivals(path):
-    """Three runs that differ in what they are fed, one that does not belong, and their test."""
-    accuracies = {"average_hash": (60, 64), "raw": (80, 90), "gray_average_hash": (50, 52)}
-    for name, clean in accuracies.items():
-        make_workdir(path / "runs" / name, "best_raw", clean=clean, preprocess=name, name=name)
-    make_workdir(path / "runs" / "other", "best_raw", name="other", **{"train.num_steps": 7})
-    for name in accuracies:
-        fields = {"preprocess": name, "train.augment": "clean,fog"}
-        make_workdir(path / "augmented" / name, "best_raw", name=name, **fields)
-    make_robustness(path / "tested", ["raw", "average_hash"])
-    return [
-        *(path / "runs" / name for name in (*accuracies, "other")),
-        *(path / "augmented" / name for name in accuracies),
-        path / "tested",
-    ]
-
-
-def make_robustness(folder, names, parent="runs", fog=(0.3, 0.5), severities=(3,)):
-    """A workdir of the job robustness: fog as given, snow always 0.1 and 0.3."""
-    tested = {
-        name: {
-            "folder": f"elsewhere/{parent}/{name}",
-            "seeds": [0, 1],
-            "num_steps": 900,
-            "preprocess": name,
-            "sha256": "",
-            "clean": [0.5, 0.5],
-            "accuracy": {
-                "fog": [list(fog)] * len(severities),
-                "snow": [[0.1, 0.3]] * len(severities),
-            },
-        }
-        for name in names
-    }
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"job": "robustness"}))
-    result = {"test_size": 100, "severities": severities, "distortions": ["fog", "snow"]}
-    (folder / "results.json").write_text(json.dumps({**result, "networks": tested}))
-    return folder
-
-
-def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
-    first = make_robustness(tmp_path / "first", ["raw", "average_hash"])
-    second = make_robustness(tmp_path / "second", ["median_hash"], fog=(0.5, 0.7))
-    again = make_robustness(tmp_path / "again", ["median_hash"])
-    other = make_robustness(tmp_path / "other", ["median_hash"], parent="augmented")
-    deeper = make_robustness(tmp_path / "deeper", ["median_hash"], severities=(1, 2))
-    damaged = make_robustness(tmp_path / "damaged", ["median_hash"])
-    (damaged / "results.json").write_text("{")
-    folders = [first, other, damaged, second, again, deeper]
-    # Without the comparison they are runs that lie side by side.
-    assert robustness.tested_alike(folders) == [[folder] for folder in folders]
-    for name in ("runs", "augmented"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text('{"runs": {"raw": {}}}')
-        folders.append(tmp_path / name)
-    assert robustness.tested_alike(folders) == [
-        [first, second],
-        [other],
-        [damaged],
-        [again],
-        [deeper],
-    ]
-    report.write(tmp_path / "out", folders)
-    made = (tmp_path / "out" / "report.md").read_text()
-    section = made[made.index("images (first, second)") :].split("\n## ")[0]
-    assert re.search(r"\| median_hash +\| 2 +\| 900 +\| 50.0 % .*\| 40.0 %", section)
-    assert re.search(r"\| fog .*\| 60.0 % \[.*\| \+20.0", section), section
-    assert "results.json is damaged" in made
-    # What would be a line between two points is not drawn.
-    drawn = sorted(path.name for path in (tmp_path / "out" / "figures").glob("*severity.png"))
-    assert drawn == ["deeper_by_severity.png"]
-    verdicts = robustness.verdicts(folders)
-    assert [verdict.claim.split(":")[0] for verdict in verdicts] == [
-        "robustness of average_hash against raw",
-        "robustness of median_hash against raw",
-    ]
-    pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
-    assert [v.claim.split(":")[0] for v in robustness.verdicts([*folders, pair])] == [
-        "robustness of average_hash against raw",
-        "robustness of median_hash against raw (first, second)",
-        "robustness of median_hash against raw (pair)",
-    ]
-
-
-def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
-    tested = make_robustness(tmp_path / "tested", ["raw", "median_hash"])
-    result = robustness.read_result(tested, "networks")
-    result["networks"]["median_hash"]["clean"] = [0.0, 0.5]
-    (tested / "results.json").write_text(json.dumps(result))
-    (verdict,) = robustness.verdicts([tested])
-    assert "of clean accuracy lost - against 40.0 %" in verdict.evidence
-
-
-def test_every_dot_of_a_plot_by_bits_is_beside_its_name(tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(rivals, "save", lambda figure, path, dpi: figures.append(figure))
-    folders = make_rivals(tmp_path)
-    rivals.sections(collect(folders), folders, tmp_path)
-    *_, under = figures[0].axes
-    names = [label.get_text() for label in figures[0].axes[0].get_yticklabels()]
-    assert names == ["gray average hash  (1)", "average hash  (3)", "raw  (24)"]
-    # Of the first, which was not tested under distortions, there is none.
-    dots = [line.get_ydata() for line in under.get_lines() if line.get_marker() == "o"]
-    assert [names[int(y)] for (y,) in dots] == names[1:]
-
-
-@pytest.mark.parametrize("length", [4, 30, 60])
-def test_a_legend_is_as_wide_as_its_figure_at_most(length):
-    figure = figures.new_figure(8, 4)
-    panel = figure.subplots()
-    for number in range(9):
-        panel.plot([0, 1], [0, number], label=str(number) * length)
-    plots.legend_above(figure, panel)
-    figure.draw_without_rendering()
-    (legend,) = figure.legends
-    assert legend.get_window_extent().x0 >= 0
-    assert legend.get_window_extent().x1 <= figure.bbox.x1
-    assert legend.get_window_extent().y0 >= panel.get_window_extent().y1
-    assert panel.get_window_extent().height > 250
-
-
-def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
-    folders = make_rivals(tmp_path)
-    text = report.write(tmp_path / "out", folders)
-    made = (tmp_path / "out" / "report.md").read_text()
-    section, augmented = (
-        part.split("\n## ")[0] for part in made.split("## What the network is fed")[1:]
-    )
-    assert "; trained on undistorted images." in section
-    assert "; trained on equal shares of `clean,fog`." in augmented
-    # Its networks have not been tested on distorted images, those of the same name have.
-    assert "mean over" not in augmented
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in section.splitlines()
-        if line.startswith("|")
-    ]
-    under = "mean over all 2 distortions, severity 3"
-    assert cells[0] == ["fed with", "bits per pixel", "seeds", "clean", "contrast_200", under]
-    # In the order of their bits, each with the accuracy of its own robustness test.
-    assert [row[:2] for row in cells[2:5]] == [
-        ["gray_average_hash", "1"],
-        ["average_hash", "3"],
-        ["raw", "24"],
-    ]
-    assert [row[3].split(" [")[0] for row in cells[2:5]] == ["51.0 %", "62.0 %", "85.0 %"]
-    assert [row[5].split(" [")[0] for row in cells[2:5]] == ["-", "30.0 %", "30.0 %"]
-    by_title = dict(
-        zip(
-            [line[4:] for line in section.splitlines() if line.startswith("### ")],
-            section.split("### ")[1:],
-            strict=True,
-        )
-    )
-    assert list(by_title) == [
-        "Minus average_hash, clean",
-        "Minus average_hash, contrast 200",
-        f"Minus average_hash, {under}",
-    ]
-    assert "| raw               | +23.0 [" in by_title["Minus average_hash, clean"]
-    assert (tmp_path / "out" / "figures" / "rivals.png").read_bytes().startswith(b"\x89PNG")
-    # Of other networks in a folder of the same name nothing is said.
-    tested = tmp_path / "tested" / "results.json"
-    tested.write_text(tested.read_text().replace('"num_steps": 900', '"num_steps": 400'))
-    report.write(tmp_path / "out2", folders)
-    assert under not in (tmp_path / "out2" / "report.md").read_text()
-    # The others are compared as ever, the group is not repeated there.
-    fig_6_1 = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
-    assert "other" in fig_6_1
-    assert "gray_average_hash" not in fig_6_1
-    assert "# What the network is fed, by bits" in text
-
-
-def test_images_seen_until_a_mark_is_reached(tmp_path):
-    fields = {"train.batch_size": 50, "data.name": "cifar10"}
-    make_workdir(tmp_path / "tested", "best_phash", **fields)
-    make_workdir(tmp_path / "untested", "best_raw")
-    path = tmp_path / "tested" / "metrics.jsonl"
-    records = read_metrics(path)
-    by_step = {200: [0.5, 0.682], 400: [0.69, 0.67], 600: [0.74, 0.80]}
-    for record in records:
-        if record["step"] in by_step:
-            record["test_accuracy"] = {"clean": by_step[record["step"]]}
-    rewrite_records(path, records)
-    report.write(tmp_path / "out", [tmp_path / "tested", tmp_path / "untested"])
-    made = (tmp_path / "out" / "report.md").read_text()
-    section = made[made.index("## Test accuracy by images seen") :].split("\n## ")[0]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in section.splitlines()
-        if line.startswith("|")
-    ]
-    assert rows[0][3:] == ["to 68.2 %", "to 75.0 %"]
-    # At the first test a mark may have been passed for long.
-    of_marks = ["20,000, at most 10,000", "never, 30,000"]
-    assert rows[2:] == [["best_phash", "30,000", "10,000", *of_marks]]
-    # Resumed with another test_every.
-    for record in records:
-        if record["step"] == 700:
-            record["test_accuracy"] = {"clean": [0.74, 0.8]}
-    rewrite_records(path, records)
-    (run,) = collect([tmp_path / "tested"])
-    # The last test, at the end, may follow sooner.
-    for until, apart in ((None, "5,000 to 10,000"), (3, "10,000")):
-        tests = [*learning.tests_of(run)[:until], (31_000, [0.7, 0.7])]
-        table = learning.table([(run, tests)], [])
-        assert table.splitlines()[-1].split("|")[3].strip() == apart
-    assert "reached after 640,000" in section
-    assert (tmp_path / "out" / "figures" / "learning.png").read_bytes().startswith(b"\x89PNG")
