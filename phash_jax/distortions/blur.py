@@ -284,61 +284,46 @@ def zoom_blur(
     """
     unit = to_unit(image)
     total = (
-        _zoomed_in_place(unit, severity)
-        if max(image.shape[:2]) <= _MOST_IN_PLACE
-        else (_zoomed_by_matrices(unit, severity))
+        _zoomed_at_once(unit, severity)
+        if max(image.shape[:2]) <= _MOST_AT_ONCE
+        else _zoomed_by_matrices(unit, severity)
     )
     number = at_severity([len(_zoom_factors(stop)) for stop in _ZOOM_STOPS], severity)
     return unless_clean(severity, image, from_unit((unit + total) / (number + 1)))
 
 
 # The table below grows with the fourth power of the size.
-_MOST_IN_PLACE = 40
+_MOST_AT_ONCE = 40
 
 
-def _zoomed_in_place(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
-    """Sum of the enlarged images: weights of each pixel's neighbours, all enlargements in one.
+def _zoomed_at_once(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
+    """Sum of the enlarged images: each row by one matrix from the rows near it.
 
-    Ten times faster on CPU than one enlargement after the other.
+    More than ten times faster on CPU than one enlargement after the other.
     """
     height, width, _ = unit.shape
-    offsets, table = _zoom_stencil(height, width)
-    weights = at_severity(table, severity)
-    reach = np.abs(offsets).max(initial=0)
-    padded = jnp.pad(unit, ((reach, reach), (reach, reach), (0, 0)))
-    total = jnp.zeros_like(unit)
-    for (y, x), weight in zip(offsets, weights, strict=True):
-        near = padded[reach + y : reach + y + height, reach + x : reach + x + width]
-        total += weight[..., None] * near
-    return total
+    first, table = _zoom_table(height, width)
+    near = table.shape[2]
+    padded = jnp.pad(unit, ((-first, near - 1 + first), (0, 0), (0, 0)))
+    rows = jnp.stack([padded[place : place + height] for place in range(near)], 1)
+    # Else accelerators multiply in half precision or little more.
+    return jnp.einsum(
+        "ynvc,ynvx->yxc", rows, at_severity(table, severity), precision=lax.Precision.HIGHEST
+    )
 
 
 @functools.cache
-def _zoom_stencil(height: int, width: int):
-    """Offsets of the neighbours that matter, and per severity their weights for every pixel."""
-    by_rows, by_columns = (_zoom_matrices(size).astype(np.float64) for size in (height, width))
-    rows, columns = (_diagonals(matrices) for matrices in (by_rows, by_columns))
-    offsets, table = [], []
-    for y, of_rows in rows.items():
-        for x, of_columns in columns.items():
-            weights = np.einsum("szi,szj->sij", of_rows, of_columns)
-            if weights.any():
-                offsets.append((y, x))
-                table.append(weights)
-    return np.array(offsets), np.stack(table, 1).astype(np.float32)
-
-
-def _diagonals(matrices: Float64[np.ndarray, "5 zooms n n"]) -> dict[int, np.ndarray]:
-    """The diagonals that are not 0, by how far they lie to the right; 0 where there is none."""
-    size = matrices.shape[-1]
-    found = {}
-    for offset in range(1 - size, size):
-        diagonal = np.diagonal(matrices, offset, 2, 3)
-        if diagonal.any():
-            missing = size - diagonal.shape[-1]
-            sides = (0, missing) if offset >= 0 else (missing, 0)
-            found[offset] = np.pad(diagonal, ((0, 0), (0, 0), sides))
-    return found
+def _zoom_table(height: int, width: int) -> tuple[int, Float32[np.ndarray, "5 {height} n w w"]]:
+    """Offset of the first row near each, and per severity and row the matrix from those near it."""
+    by_rows, by_columns = (_zoom_matrices(size) for size in (height, width))
+    row, source = np.nonzero(by_rows.any((0, 1)))
+    first, last = (source - row).min(), (source - row).max()
+    table = np.zeros((MAX_SEVERITY, height, last - first + 1, width, width))
+    for y, v in zip(row, source, strict=True):
+        table[:, y, v - y - first] = np.einsum(
+            "sz,szxv->svx", by_rows[:, :, y, v], by_columns, dtype=np.float64
+        )
+    return int(first), table.astype(np.float32)
 
 
 def _zoomed_by_matrices(
