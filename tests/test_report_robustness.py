@@ -27,7 +27,7 @@ def make_rivals(path):
     ]
 
 
-def make_robustness(folder, names, parent="runs", fog=(0.3, 0.5), severities=(3,)):
+def make_robustness(folder, names, parent="runs", fog=(0.3, 0.5), severities=(3,), draws=1):
     """A workdir of the job robustness: fog as given, snow always 0.1 and 0.3."""
     tested = {
         name: {
@@ -45,7 +45,8 @@ def make_robustness(folder, names, parent="runs", fog=(0.3, 0.5), severities=(3,
         for name in names
     }
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"job": "robustness"}))
+    config = {"job": "robustness", "distortions": {"draws": draws}}
+    (folder / "config.json").write_text(json.dumps(config))
     result = {"test_size": 100, "severities": severities, "distortions": ["fog", "snow"]}
     (folder / "results.json").write_text(json.dumps({**result, "networks": tested}))
     return folder
@@ -56,7 +57,7 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     second = make_robustness(tmp_path / "second", ["median_hash"], fog=(0.5, 0.7))
     again = make_robustness(tmp_path / "again", ["median_hash"])
     other = make_robustness(tmp_path / "other", ["median_hash"], parent="augmented")
-    deeper = make_robustness(tmp_path / "deeper", ["median_hash"], severities=(1, 2))
+    deeper = make_robustness(tmp_path / "deeper", ["median_hash"], severities=(1, 2), draws=4)
     damaged = make_robustness(tmp_path / "damaged", ["median_hash"])
     (damaged / "results.json").write_text("{")
     folders = [first, other, damaged, second, again, deeper]
@@ -76,6 +77,8 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
     section = made[made.index("images (first, second)") :].split("\n## ")[0]
+    assert "Severity 3; mean over all 2 distortions; one draw of each distortion.\n" in section
+    assert "Severities 1, 2; mean over all 2 distortions; means over 4 draws.\n" in made
     assert re.search(r"\| median_hash +\| 2 +\| 900 +\| 50.0 % .*\| 40.0 %", section)
     assert re.search(r"\| fog .*\| 60.0 % \[.*\| \+20.0", section), section
     assert "results.json is damaged" in made

@@ -127,10 +127,12 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     result = read_joined(workdirs)
     robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
     over, _ = averaged_over(result)
+    draws = flatten(read_config(workdirs[0])).get("distortions.draws")
+    drawn = {None: "", 1: "; one draw of each distortion"}.get(draws, f"; means over {draws} draws")
     text = (
         "## Robustness: trained networks on distorted images\n\n"
         f"{result['test_size']:,} test images; means over seeds, in brackets Student's 95 % "
-        f"interval. Severities {', '.join(map(str, result['severities']))}; mean over {over}.\n\n"
+        f"interval. {_severities(result).capitalize()}; mean over {over}{drawn}.\n\n"
         f"{means_table(result)}\n"
         f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
@@ -141,14 +143,19 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
             "Test accuracy by severity: mean, band from lowest to highest seed",
             f"{name}_by_severity.png",
         )
-    drawn = workdirs[0] / "distortions.png"
-    if drawn.exists():
-        shutil.copyfile(drawn, figures / f"{name}_distortions.png")
+    examples = workdirs[0] / "distortions.png"
+    if examples.exists():
+        shutil.copyfile(examples, figures / f"{name}_distortions.png")
         text += picture(
             "Each distortion at each severity, left as it is, right as average-hash image",
             f"{name}_distortions.png",
         )
     return text
+
+
+def _severities(result: dict[str, Any]) -> str:
+    severities = result["severities"]
+    return f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
 
 
 def means_table(result: dict[str, Any]) -> str:
@@ -253,11 +260,10 @@ def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
         adjusted = holm([mean["p"] for mean in means])
         for name, mean, p in zip(others, means, adjusted, strict=True):
             of = f" ({', '.join(short[w] for w in group)})" if pairs.count((name, base)) > 1 else ""
-            severities = ", ".join(map(str, result["severities"]))
             found.append(
                 Verdict(
                     f"robustness of {name} against {base}{of}: accuracy under {over}, "
-                    f"severit{'y' if len(result['severities']) == 1 else 'ies'} {severities}",
+                    f"{_severities(result)}",
                     *_judged(result, name, base, chosen, mean, p),
                 )
             )
