@@ -30,6 +30,7 @@ import numpy as np
 
 from configs import original
 from phash_jax import processor
+from phash_jax.allocation import keep_freed_memory
 from phash_jax.losses import LOSSES
 from phash_jax.model import make_model
 from phash_jax.optimizers import make_optimizer
@@ -152,6 +153,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile on a CPU too")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
+    # As main.py has it, and for PyTorch, in the same process, too.
+    keep_freed_memory()
     use_cpu_cores(0)
 
     rng = np.random.default_rng(0)

@@ -1,6 +1,6 @@
-"""Learning from a trained network's answers: knowledge distillation.
+"""Learning from the answers of trained networks: knowledge distillation.
 
-The teacher may see what the network does not: of a picture whose bits go into the network it may be
+A teacher may see what the network does not: of a picture whose bits go into the network it may be
 shown all values. Sources: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network"
 (2015), here at temperature 1; for what only the teacher sees, Lopez-Paz et al., "Unifying
 distillation and privileged information" (2016); for teaching at every step, on the very crop that
@@ -26,21 +26,23 @@ def make_teacher(networks: Networks, *, count: int) -> Teacher:
 
     Args:
         networks: of one run.
-        count: how many of them teach, the first ones, in turn from step to step.
+        count: how many of them teach, the first ones, in turn from step to step; 1 or more.
 
     Raises:
         ValueError: there are not so many.
     """
     if count > len(networks.seeds):
         raise ValueError(
-            f"train.teachers is {count}, but there are {len(networks.seeds)} networks in "
-            f"{networks.folder}"
+            f"train.teachers is {count}, more than the networks in {networks.folder}: "
+            f"{len(networks.seeds)}"
         )
     # Constants of the program, not arguments: on the host until it is compiled.
     variables = jax.tree.map(lambda leaf: np.asarray(leaf[:count]), networks.variables)
 
     def teacher(images: UInt8[Array, "n h w c"], step: Int[Array, ""]) -> Float[Array, "n k"]:
-        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[step % count], variables)
+        # The step is each seed's own: over seeds at once an index would make copies of one network.
+        turn = step % count if count > 1 else 0
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[turn], variables)
         return jax.nn.softmax(networks.logits(one, images, views=False))
 
     return teacher

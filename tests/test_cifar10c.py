@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from phash_jax import distortions
 from phash_jax.data import synthetic
 from phash_jax.distortions import DISTORTIONS
 
@@ -134,3 +135,14 @@ def test_drawn_pictures_are_distorted_as_by_the_libraries(drawn, name, severity)
 @pytest.mark.parametrize("name", CASES)
 def test_photographs_are_distorted_as_by_the_libraries(real_cifar10, name, severity):
     assert_equal_enough(name, real_cifar10.test.images[:NUM_IMAGES], severity)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5), (5, 40), (40, 40)])
+def test_zooms_at_once_are_one_zoom_after_the_other(shape):
+    unit = jnp.asarray(np.random.default_rng(1).random((*shape, 3), np.float32))
+    for severity in range(1, 6):
+        np.testing.assert_allclose(
+            jax.jit(distortions.blur._zoomed_at_once)(unit, severity),
+            distortions.blur._zoomed_by_matrices(unit, severity),
+            rtol=1e-5,
+        )

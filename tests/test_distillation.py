@@ -114,13 +114,14 @@ def test_a_teacher_without_a_share_changes_nothing(networks, dataset, tmp_path):
 
 
 def test_the_teacher_sees_images_moved_but_not_distorted(dataset, tmp_path, monkeypatch):
-    seen = []
+    seen, steps = [], []
 
     def blacken(key, image, severity):
         return jnp.zeros_like(image)
 
     def teacher(images, step):
         jax.debug.callback(lambda images: seen.append(np.asarray(images)), images)
+        jax.debug.callback(lambda step: steps.append(int(step)), step)
         return jnp.full((len(images), 2), 0.5)
 
     monkeypatch.setitem(DISTORTIONS, "brightness", blacken)
@@ -133,6 +134,7 @@ def test_the_teacher_sees_images_moved_but_not_distorted(dataset, tmp_path, monk
     jax.effects_barrier()
     seen = np.concatenate(seen)
     assert len(seen) == 5 * 32
+    assert set(steps) == set(range(5))
     plain = {image.tobytes() for image in dataset.train.images}
     mirrored = {image[:, ::-1].tobytes() for image in dataset.train.images}
     found = [(image.tobytes() in plain, image.tobytes() in mirrored) for image in seen]
@@ -170,7 +172,7 @@ def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
         ({"train.teacher": str(tmp_path / "nowhere")}, "train.teacher: .*No such file"),
         (
             {"train.teacher": str(teacher_workdir), "train.teachers": 3},
-            "train.teachers is 3, but there are 2 networks in .*teacher",
+            "train.teachers is 3, more than the networks in .*teacher.*: 2",
         ),
         (
             {"train.teacher": str(teacher_workdir), "model.num_outputs": 10},

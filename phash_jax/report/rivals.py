@@ -14,7 +14,12 @@ from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, DPI, GRID
-from phash_jax.report.robustness import averaged_over, finished_networks, per_seed
+from phash_jax.report.robustness import (
+    averaged_over,
+    finished_networks,
+    per_seed,
+    severities_of,
+)
 
 BASE = "average_hash"
 _FEWEST = 3
@@ -47,9 +52,7 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
             same = Path(networks["folder"]).parts[-2:] == run.folder.parts[-2:]
             trained = (networks["seeds"], networks["num_steps"])
             if same and trained == (run.result["seeds"], run.result["num_steps"]):
-                levels = ", ".join(map(str, result["severities"]))
-                name = "severity" if len(result["severities"]) == 1 else "severities"
-                return f"mean over {over}, {name} {levels}", per_seed(networks, chosen)
+                return f"mean over {over}, {severities_of(result)}", per_seed(networks, chosen)
     return None
 
 

@@ -132,7 +132,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     text = (
         "## Robustness: trained networks on distorted images\n\n"
         f"{result['test_size']:,} test images; means over seeds, in brackets Student's 95 % "
-        f"interval. {_severities(result).capitalize()}; mean over {over}{drawn}.\n\n"
+        f"interval. {severities_of(result).capitalize()}; mean over {over}{drawn}.\n\n"
         f"{means_table(result)}\n"
         f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
@@ -153,7 +153,8 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     return text
 
 
-def _severities(result: dict[str, Any]) -> str:
+def severities_of(result: dict[str, Any]) -> str:
+    """Those that were tested, as a text."""
     severities = result["severities"]
     return f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
 
@@ -263,7 +264,7 @@ def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
             found.append(
                 Verdict(
                     f"robustness of {name} against {base}{of}: accuracy under {over}, "
-                    f"{_severities(result)}",
+                    f"{severities_of(result)}",
                     *_judged(result, name, base, chosen, mean, p),
                 )
             )
