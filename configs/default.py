@@ -38,7 +38,8 @@ def get_config() -> ConfigDict:
     config.loss = "softmax_cross_entropy"
     # softmax_cross_entropy only: share of the target that is spread over all outputs, 0 to below 1.
     config.label_smoothing = 0.0
-    # Test sets, comma-separated, distorted before preprocessing: clean, contrast_200, contrast_300.
+    # Test sets, comma-separated, distorted before preprocessing: clean (always), contrast_200,
+    # contrast_300.
     config.test_sets = "clean,contrast_200"
     # Images in a test batch.
     config.test_batch_size = 500
@@ -164,17 +165,18 @@ def get_config() -> ConfigDict:
     distortions.names = "cifar10c,extra,study"
     # Severities, comma-separated: some of 1 to 5.
     distortions.severities = "1,2,3,4,5"
-    # Draws of what is random in a distortion, and the seed they come from.
+    # Draws of what is random in a distortion (the last two jobs take 1), and their seed.
     distortions.draws = 1
     distortions.seed = 0
 
     config.robustness = robustness = ConfigDict()
-    # Job robustness: workdirs of trained networks, comma-separated; runs or folders of runs.
+    # Job robustness: workdirs of trained networks, comma-separated; runs or folders of runs, whose
+    # runs follow by name. The first of all is the one that the others are compared with.
     robustness.networks = ""
 
     config.hash = hashes = ConfigDict()
-    # Jobs hash_images and catalog: hashes of every image, comma-separated: average_hash, dhash,
-    # dhash_vertical, phash, phash_simple, whash, colorhash.
+    # Jobs hash_images, catalog and hash_robustness: hashes of every image, comma-separated:
+    # average_hash, dhash, dhash_vertical, phash, phash_simple, whash, colorhash.
     hashes.names = "average_hash,dhash,phash,whash"
     # Side of the hashes, in bits (colorhash has its own size).
     hashes.size = 8
@@ -202,7 +204,8 @@ def get_config() -> ConfigDict:
     pictures.max_pixels = 89_478_485
 
     config.catalog = catalog = ConfigDict()
-    # Job catalog: folder or bucket for <id>.png. Empty: images/ in the workdir.
+    # Job catalog: folder or bucket for <id>.png. Empty: images/ in the workdir. One for each
+    # dataset: of another the files have the same names.
     catalog.image_dir = ""
 
     config.hash_study = hash_study = ConfigDict()

@@ -20,6 +20,7 @@ from phash_jax import catalog, processes, provenance, tables
 from phash_jax.choices import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.data.load import load_in_all
+from phash_jax.errors import is_disk_full
 from phash_jax.hashing import HASHES, Decision
 from phash_jax.padding import padded
 from phash_jax.published import FIG_3_1_LABELS
@@ -186,9 +187,15 @@ def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:
     try:
         temporary.write_bytes(encoded.getvalue())
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if is_disk_full(error):
+            # Not of the workdir, which may be on another disk.
+            raise ValueError(
+                f"no space is left for {path.parent} (catalog.image_dir): make some, and the same "
+                "command goes on after what was saved"
+            ) from None
         raise
 
 

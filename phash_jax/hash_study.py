@@ -28,6 +28,7 @@ from phash_jax.hash_study_report import (
 )
 from phash_jax.hashing import HASHES
 from phash_jax.json_files import write_json
+from phash_jax.pictures import safe_formats
 from phash_jax.published import FIG_4_1
 from phash_jax.workdir import claim
 
@@ -209,7 +210,7 @@ def _originals(picture: str, other: str) -> list[UInt8[np.ndarray, "_ _ 3"]]:
 
 def _read(path: str) -> UInt8[np.ndarray, "h w 3"]:
     try:
-        with Image.open(Path(path).expanduser()) as image:
+        with Image.open(Path(path).expanduser(), formats=safe_formats()) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"hash_study: there is no picture {path}") from error

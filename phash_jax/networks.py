@@ -123,6 +123,10 @@ def restore(
     """The networks of one run, from its newest good checkpoint; see ``restore_all``."""
     try:
         fields = stored_config(folder)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"there is no trained network in {folder}: train it first, or name another workdir"
+        ) from error
     except (OSError, ValueError) as error:
         raise _not_a_config(folder, error) from error
     if fields.get("runs"):

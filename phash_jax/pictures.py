@@ -60,8 +60,9 @@ def find(root: str, *, leave_out: Path | None = None) -> list[PictureFile]:
     """All files in a folder and its subfolders, in the order of their addresses.
 
     Whether a file is a picture is decided when it is opened. Names that begin with a dot are passed
-    over. What cannot be opened at all (a link to nothing or to a folder, a folder that may not be
-    listed, a named pipe) is in the list, with its problem.
+    over, and so are folders with the results of the job hash_images. What cannot be opened at all
+    (a link to nothing or to a folder, a folder that may not be listed, a named pipe) is in the
+    list, with its problem.
 
     Args:
         root: the folder.
@@ -92,7 +93,9 @@ def find(root: str, *, leave_out: Path | None = None) -> list[PictureFile]:
                 subfolders.remove(name)
             elif os.path.islink(path):
                 files.append(_named(top, path, "link to a folder, which is not followed"))
-            elif leave_out is not None and Path(path).resolve() == leave_out.resolve():
+            elif _holds_results(path) or (
+                leave_out is not None and Path(path).resolve() == leave_out.resolve()
+            ):
                 subfolders.remove(name)
         files += [_looked_up(top, os.path.join(folder, name)) for name in names if name[0] != "."]
     if not files:
@@ -101,6 +104,13 @@ def find(root: str, *, leave_out: Path | None = None) -> list[PictureFile]:
             "dot are passed over): name a folder with pictures"
         )
     return sorted(files, key=lambda file: file.address)
+
+
+def _holds_results(folder: str) -> bool:
+    """Whether an earlier run of the job hash_images has left its files there."""
+    return all(
+        os.path.isfile(os.path.join(folder, name)) for name in ("config.json", "pictures.json")
+    )
 
 
 def readable(path: str) -> str:
@@ -144,6 +154,12 @@ class _Budget:
                 self._changed.notify_all()
 
 
+def safe_formats() -> list[str]:
+    """Names of the formats that Pillow reads by itself."""
+    Image.init()
+    return [name for name in Image.ID if name not in _EXECUTED_FORMATS]
+
+
 @contextlib.contextmanager
 def reading(
     files: Sequence[PictureFile],
@@ -165,8 +181,7 @@ def reading(
         max_pixels: pictures with more pixels are a problem and not decoded.
     """
     budget, remarks = _Budget(_DECODING_BYTES), threading.local()
-    Image.init()
-    formats = [name for name in Image.ID if name not in _EXECUTED_FORMATS]
+    formats = safe_formats()
 
     def read(file: PictureFile) -> Picture:
         if file.problem:

@@ -48,9 +48,9 @@ def build(
         test_size: images in the test set.
 
     Returns:
-        ``severities``, ``distortions``, ``test_size`` and ``networks``: for each run its ``seeds``,
-        ``step``, ``preprocess``, ``sha256`` and ``accuracy``: of ``clean`` a list over seeds, of
-        each distortion ``[severity][seed]``, means over draws.
+        ``severities``, ``distortions``, ``test_size`` and ``networks``: for each run its
+        ``folder``, ``seeds``, ``num_steps``, ``preprocess``, ``sha256``, ``clean``, a list over
+        seeds, and ``accuracy``: of each distortion ``[severity][seed]``, means over draws.
     """
     found = {}
     for networks in all_networks:

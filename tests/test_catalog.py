@@ -9,6 +9,7 @@ import forked
 import numpy as np
 import pytest
 from conftest import load_config
+from etils import epath
 from PIL import Image
 
 from phash_jax import catalog, catalog_dataset, codes
@@ -256,6 +257,14 @@ def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     assert (tmp_path / "killed/catalog.parquet").read_bytes() == (
         tmp_path / "whole/catalog.parquet"
     ).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
+def test_a_full_disk_of_images_is_named(tmp_path):
+    (tmp_path / "a.png.partial").symlink_to("/dev/full")
+    with pytest.raises(ValueError, match=r"no space is left for .*\(catalog.image_dir\): make"):
+        catalog_dataset._save_png(np.zeros((4, 4, 3), np.uint8), epath.Path(tmp_path / "a.png"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ids_become_file_names():

@@ -168,8 +168,11 @@ def test_a_run_keeps_the_teacher_it_was_begun_with(teacher_workdir, dataset, tmp
 
 def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
     for fields, message in (
-        ({"train.teacher": str(tmp_path)}, "train.teacher: .*not the config of a training run"),
-        ({"train.teacher": str(tmp_path / "nowhere")}, "train.teacher: .*No such file"),
+        ({"train.teacher": str(tmp_path)}, "train.teacher: there is no trained network in"),
+        (
+            {"train.teacher": str(tmp_path / "nowhere")},
+            "train.teacher: .*nowhere: train it first",
+        ),
         (
             {"train.teacher": str(teacher_workdir), "train.teachers": 3},
             "train.teachers is 3, more than the networks in .*teacher.*: 2",

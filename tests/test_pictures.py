@@ -57,6 +57,15 @@ def test_the_folder_of_results_is_left_out(tmp_path):
     assert [file.address for file in found] == ["a.png"]
 
 
+def test_earlier_results_are_left_out(tmp_path):
+    save(tmp_path / "a.png", noise(8, 8))
+    save(tmp_path / "b" / "results" / "sheet.png", noise(8, 8))
+    for name in ("config.json", "pictures.json"):
+        assert len(pictures.find(str(tmp_path))) >= 2
+        (tmp_path / "b" / "results" / name).write_text("{}")
+    assert [file.address for file in pictures.find(str(tmp_path))] == ["a.png"]
+
+
 def test_what_cannot_be_opened_is_found_with_its_problem(tmp_path, monkeypatch):
     save(tmp_path / "a" / "a.png", noise(8, 8))
     save(tmp_path / "secret" / "a.png", noise(8, 8))

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from conftest import load_config, make_workdir
+from PIL import Image
 
 from phash_jax import figures, hash_study, results, study_arrays, tables
 from phash_jax.published import FIG_5_5, is_comparable
@@ -193,6 +194,26 @@ def test_verdicts_follow_the_numbers(tmp_path):
     assert verdicts[1].evidence == "no seed is common to raw and hashed"
 
 
+def test_only_the_studys_networks_judge_the_study(tmp_path):
+    make_workdir(tmp_path / "raw", "original")
+    make_workdir(tmp_path / "median", "phash", preprocess="median_hash")
+    assert judge(collect([tmp_path / "raw", tmp_path / "median"])) == []
+
+
+def test_what_has_a_published_number_stays_beside_it(tmp_path):
+    make_workdir(tmp_path / "a", "original")
+    make_workdir(tmp_path / "b", "phash")
+    fields = {"preprocess": "median_hash", "published": "none"}
+    make_workdir(tmp_path / "c", "original", name="median", **fields)
+    report.write(tmp_path / "out", [tmp_path / name for name in "abc"])
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert "## What the network is fed, by bits" in made
+    section = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
+    header = next(line for line in section.splitlines() if line.startswith("|"))
+    assert "phash, published" in header
+    assert "median" not in header
+
+
 def with_steps_to_90(path, name, steps):
     result = make_workdir(path, name)
     results.write(path, {name: {**result, "steps_to_90": steps}})
@@ -262,6 +283,15 @@ def test_headings_of_one_name_have_anchors_of_their_own(tmp_path):
 def test_a_bar_in_a_cell_is_no_new_cell(tmp_path):
     made = page.render(tables.markdown([("a|b", "c"), ("d", "e|f")]), folder=tmp_path)
     assert re.findall(r"<t[hd]>(.*?)</t[hd]>", made) == ["a|b", "c", "d", "e|f"]
+
+
+def test_a_caption_is_text_and_a_figure_leaves_its_paragraph_alone(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    text = "![a \\[b\\] *c*](a.png) and words\n\nmore\n\n![d](a.png)\n"
+    made = page.render(text, folder=tmp_path)
+    assert 'alt="a [b] c"' in made
+    assert "<figcaption>a [b] c</figcaption></figure> and words</p>" in made
+    assert re.search(r"<p>more</p>\s*<figure>", made)
 
 
 def test_commands_that_differ_in_what_they_asked_for_are_one(tmp_path):

@@ -98,6 +98,28 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     ]
 
 
+def test_what_is_not_whole_is_named_and_the_report_goes_on(tmp_path):
+    for name, networks in (("none", {}), ("half", {"raw": {"seeds": [0]}}), ("other", [1])):
+        folder = make_robustness(tmp_path / name, ["raw"])
+        result = json.loads((folder / "results.json").read_text())
+        (folder / "results.json").write_text(json.dumps({**result, "networks": networks}))
+        report.write(tmp_path / "out", [folder])
+        made = (tmp_path / "out" / "report.md").read_text()
+        assert "results.json is damaged" in made
+        assert robustness.verdicts([folder]) == []
+
+
+def test_networks_tested_on_other_pictures_are_not_put_beside_their_own(tmp_path):
+    folders = make_rivals(tmp_path)
+    path = tmp_path / "tested" / "config.json"
+    path.write_text(json.dumps({"job": "robustness", "data": {"name": "cifar10"}}))
+    report.write(tmp_path / "out", folders)
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert "100 test images (`data.name=cifar10`); means" in made
+    section = made[made.index("## What the network is fed") :].split("\n## ")[0]
+    assert "mean over" not in section
+
+
 def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
     tested = make_robustness(tmp_path / "tested", ["raw", "median_hash"])
     result = robustness.read_result(tested, "networks")

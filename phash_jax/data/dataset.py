@@ -100,8 +100,8 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     unknown = [name for name in class_names if name not in dataset.class_names]
     if unknown or len(set(class_names)) != len(class_names):
         raise ValueError(
-            f"unknown or repeated classes {unknown or class_names}; "
-            f"this source has {', '.join(dataset.class_names)}"
+            f"data.classes names {', '.join(unknown or class_names)}, unknown here or given twice: "
+            f"choose of {', '.join(dataset.class_names)}, or all with --config.data.classes="
         )
     new_label = np.full(len(dataset.class_names), -1, np.int32)
     for new, name in enumerate(class_names):

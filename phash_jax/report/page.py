@@ -41,10 +41,10 @@ def render(markdown: str, *, folder: Path) -> str:
     parser.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
 
-    def picture(_, tokens, index, options, env) -> str:
+    def picture(renderer, tokens, index, options, env) -> str:
         token = tokens[index]
         data = base64.b64encode((folder / unquote(token.attrGet("src"))).read_bytes()).decode()
-        caption = html.escape(token.content)
+        caption = html.escape(renderer.renderInlineAsText(token.children or [], options, env))
         return (
             f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
             f"<figcaption>{caption}</figcaption></figure>"
@@ -53,7 +53,7 @@ def render(markdown: str, *, folder: Path) -> str:
     parser.add_render_rule("image", picture)
     body = parser.renderer.render(tokens, parser.options, {})
     # A figure is no part of a paragraph.
-    body = re.sub(r"<p>(<figure>.*?</figure>)</p>", r"\1", body, flags=re.DOTALL)
+    body = re.sub(r"<p>(<figure>(?:(?!</p>).)*</figure>)</p>", r"\1", body, flags=re.DOTALL)
     navigation = f"<nav>{' '.join(contents)}</nav>" if len(contents) > 1 else ""
     body = body.replace("</h1>", f"</h1>\n{navigation}", 1)
     return (

@@ -26,6 +26,7 @@ from phash_jax.report import (
 from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import judge, roles
+from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
@@ -89,14 +90,23 @@ def write(
         _provenance(runs),
     ]
     text = "\n".join(section for section in sections if section)
-    (output / f"{name}.md").write_text(text, encoding="utf-8")
-    (output / f"{name}.html").write_text(page.render(text, folder=output), encoding="utf-8")
+    for ending, content in (("md", text), ("html", page.render(text, folder=output))):
+        with written_whole(output / f"{name}.{ending}") as temporary:
+            temporary.write_text(content, encoding="utf-8")
     return summary(workdirs)
 
 
 def _apart(runs: Sequence[Run]) -> list[Path]:
-    """Folders of the runs that have a section of their own, by what they are fed."""
-    return [run.folder for group in rivals.groups(runs) for run in group]
+    """Folders of the runs that have a section of their own, by what they are fed.
+
+    Those with a published number stay beside it.
+    """
+    return [
+        run.folder
+        for group in rivals.groups(runs)
+        for run in group
+        if run.config.get("published", "none") == "none"
+    ]
 
 
 def _problems(runs: Sequence[Run]) -> list[str]:
@@ -340,12 +350,12 @@ def main() -> None:
     parser.add_argument("--name", default="report", help="name of the two files, without ending")
     parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
-    if not arguments.output:
-        if arguments.notes or arguments.name != "report":
-            parser.error("--name and --notes are for a report in files: say --output too")
-        print(summary(arguments.workdirs))
-        return
+    if not arguments.output and (arguments.notes or arguments.name != "report"):
+        parser.error("--name and --notes are for a report in files: say --output too")
     try:
+        if not arguments.output:
+            print(summary(arguments.workdirs))
+            return
         text = write(
             arguments.output, arguments.workdirs, name=arguments.name, notes=arguments.notes
         )

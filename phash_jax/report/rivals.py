@@ -10,7 +10,7 @@ from phash_jax import tables
 from phash_jax.comparison import holm, mean_and_interval, paired_difference
 from phash_jax.figures import new_figure, save
 from phash_jax.preprocess import BITS_PER_PIXEL
-from phash_jax.report.collect import Run, recipe
+from phash_jax.report.collect import Run, read_config, recipe
 from phash_jax.report.fig_5_5 import conclusion
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, DPI, GRID
@@ -45,11 +45,14 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 
 def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
-    for result in finished_networks(workdirs).values():
+    for group, result in finished_networks(workdirs).items():
+        source = read_config(group[0]).get("data", {}).get("name")
+        if source not in (None, run.config["data.name"]):
+            continue
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():
             # Folders are moved together, results and networks; what is in them does not change.
-            same = Path(networks["folder"]).parts[-2:] == run.folder.parts[-2:]
+            same = Path(networks["folder"]).parts[-2:] == run.folder.absolute().parts[-2:]
             trained = (networks["seeds"], networks["num_steps"])
             if same and trained == (run.result["seeds"], run.result["num_steps"]):
                 return f"mean over {over}, {severities_of(result)}", per_seed(networks, chosen)

@@ -20,6 +20,7 @@ from phash_jax.report.verdicts import Verdict
 from phash_jax.workdir import FREE_FIELDS, flatten
 
 _BENCHMARK = GROUPS["cifar10c"]
+_OF_NETWORKS = {"folder", "seeds", "num_steps", "clean", "accuracy"}
 _MOST_NAMED = 3
 
 
@@ -38,8 +39,13 @@ def read_result(workdir: Path, tested: str) -> dict[str, Any]:
         result = read_json(path, dict, then=then)
     except FileNotFoundError as error:
         raise ValueError(f"not finished: no results.json in {workdir}") from error
-    if not {"severities", "distortions", tested} <= result.keys():
+    of_each = result.get(tested)
+    if not {"severities", "distortions"} <= result.keys() or not isinstance(of_each, dict):
         raise damaged(path, "it is not the result of this job", then)
+    wanted = _OF_NETWORKS if tested == "networks" else set()
+    whole = [isinstance(of, dict) and of.keys() >= wanted for of in of_each.values()]
+    if not whole or not all(whole):
+        raise damaged(path, f"what it says of the {tested} is not whole", then)
     return result
 
 
@@ -131,8 +137,9 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     drawn = {None: "", 1: "; one draw of each distortion"}.get(draws, f"; means over {draws} draws")
     text = (
         "## Robustness: trained networks on distorted images\n\n"
-        f"{result['test_size']:,} test images; means over seeds, in brackets Student's 95 % "
-        f"interval. {severities_of(result).capitalize()}; mean over {over}{drawn}.\n\n"
+        f"{result['test_size']:,} test images{_source(workdirs[0])}; means over seeds, in brackets "
+        f"Student's 95 % interval. {severities_of(result).capitalize()}; mean over {over}{drawn}."
+        "\n\n"
         f"{means_table(result)}\n"
         f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
@@ -151,6 +158,11 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
             f"{name}_distortions.png",
         )
     return text
+
+
+def _source(workdir: Path) -> str:
+    name = read_config(workdir).get("data", {}).get("name")
+    return f" (`data.name={name}`)" if name else ""
 
 
 def severities_of(result: dict[str, Any]) -> str:

@@ -41,6 +41,8 @@ class Roles:
     scrambled: Run | None
 
 
+# What the study's networks are fed.
+_FED = {"original": "raw", "phash": "average_hash"}
 # What makes a network raw, hashed or scrambled, and what may be another number of seeds.
 _ROLE = ("preprocess", "data.scramble_train", "train.num_seeds", "train.seed")
 
@@ -52,9 +54,12 @@ def roles(runs: Sequence[Run]) -> list[Roles]:
     """
     recipes: dict[str, dict[str, Run]] = {}
     for run in runs:
+        published = run.config.get("published", "")
         part = {"original": "scrambled" if run.is_scrambled else "raw", "phash": "hashed"}.get(
-            run.config.get("published", "")
+            published
         )
+        if part and run.config["preprocess"] != _FED[published]:
+            continue
         if run.result and not run.row and part and not (part == "hashed" and run.is_scrambled):
             alike = recipes.setdefault(repr(sorted(recipe(run, but=_ROLE).items())), {})
             alike.setdefault(part, run)
