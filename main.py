@@ -16,6 +16,7 @@ from ml_collections import config_flags
 from phash_jax.allocation import keep_freed_memory
 from phash_jax.choices import choose, names
 from phash_jax.errors import UserError, is_disk_full
+from phash_jax.fields import SOURCES_THAT_READ, is_read
 from phash_jax.stopping import StopRequestedError, stop_on_signals
 
 config_flags.DEFINE_config_file(
@@ -127,7 +128,9 @@ def main(argv: list[str]) -> None:
 
 
 def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
-    """ValueError for a field of the command line that all runs set themselves: it would do nothing.
+    """ValueError for a field of the command line that would do nothing.
+
+    All runs set it themselves, or the job or the source of the images does not read it.
 
     Args:
         config: with named runs, or none.
@@ -140,6 +143,19 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
                 f"--config.{field} has no effect: {', '.join(chosen)} of {config.name} have values "
                 f"of their own. Give one to a run, --config.runs.{chosen[0]}.{field}=VALUE, or "
                 "choose another config"
+            )
+    sources = {config.data.name}
+    if chosen:
+        of_runs = (config.runs[name].get("data", {}) for name in chosen)
+        sources = {data.get("name", config.data.name) for data in of_runs}
+    for field in given:
+        if not is_read(field, job=config.job):
+            raise ValueError(f"--config.{field} has no effect: job {config.job} does not read it")
+        readers = SOURCES_THAT_READ.get(field, ())
+        if readers and sources.isdisjoint(readers):
+            raise ValueError(
+                f"--config.{field} has no effect with data.name={', '.join(sorted(sources))}: add "
+                f"--config.data.name={' or '.join(readers)}, or leave it out"
             )
 
 

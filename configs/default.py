@@ -205,7 +205,7 @@ def get_config() -> ConfigDict:
 
     config.catalog = catalog = ConfigDict()
     # Job catalog: folder or bucket for <id>.png. Empty: images/ in the workdir. One for each
-    # dataset: of another the files have the same names.
+    # dataset: the files of another have the same names, and it is refused.
     catalog.image_dir = ""
 
     config.hash_study = hash_study = ConfigDict()

@@ -117,8 +117,13 @@ def finish(folder: Path) -> Path:
         ):
             for part in parts:
                 writer.write_table(pq.read_table(part))
-    shutil.rmtree(folder / _PARTS, ignore_errors=True)
+    clear_parts(folder)
     return path
+
+
+def clear_parts(folder: Path) -> None:
+    """Removes the parts of a finished catalog, if a kill has left some."""
+    shutil.rmtree(folder / _PARTS, ignore_errors=True)
 
 
 def is_finished(folder: Path) -> bool:

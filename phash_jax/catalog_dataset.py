@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from phash_jax import catalog, processes, provenance, tables
 from phash_jax.choices import names
-from phash_jax.data.dataset import SPLITS, Dataset, Split
+from phash_jax.data.dataset import SPLITS, Dataset, Split, fingerprint
 from phash_jax.data.load import load_in_all
 from phash_jax.errors import is_disk_full
 from phash_jax.hashing import HASHES, Decision
@@ -27,6 +27,8 @@ from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim, keep_images
 
 _PART_SIZE = 2_000
+# The file in catalog.image_dir that says whose images they are.
+_WHOSE = "dataset.txt"
 # Of images that are hashed at once; hashing takes some times as much.
 _BATCH_BYTES = 8 * 2**20
 
@@ -34,13 +36,14 @@ _BATCH_BYTES = 8 * 2**20
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Writes every image of ``config.data`` as a PNG file and the catalog; returns its first rows.
 
-    Leaves ``catalog.parquet`` in the workdir and ``<id>.png`` in ``config.catalog.image_dir``,
-    training images first, each split in its own order. A run that was killed goes on with the part
+    Leaves ``catalog.parquet`` in the workdir, and in ``config.catalog.image_dir`` ``<id>.png`` and
+    ``dataset.txt``, by which the folder is refused to another dataset. Training images come first,
+    each split in its own order. A run that was killed goes on with the part
     it was writing. Of several processes, which share both folders, each writes its own parts.
 
     Raises:
-        ValueError: a field that cannot be, a bucket that cannot be reached, or other images than
-            the run was begun with.
+        ValueError: a field that cannot be, a bucket that cannot be reached or that holds another
+            dataset, or other images than the run was begun with.
         OSError: a file cannot be written.
     """
     hashes = names(config.hash.names)
@@ -62,6 +65,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         processes.in_all(
             lambda: keep_images(workdir, dataset, source=source) if first else None, "images"
         )
+        # Images that are drawn may be rounded differently on the machine that goes on.
+        whose = repr(config.data.to_dict()) if source == "synthetic" else fingerprint(dataset)
+        processes.in_all(lambda: _claim_folder(image_dir, whose) if first else None, "folder")
         _write(
             dataset,
             workdir,
@@ -72,6 +78,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         )
     if not processes.is_first():
         return ""
+    # Of a run that was killed right after its catalog was whole.
+    catalog.clear_parts(workdir)
     return _fig_3_1(workdir, is_cifar10=config.data.name == "cifar10")
 
 
@@ -85,6 +93,18 @@ def _make_folder(address: str) -> epath.Path:
             "another folder, or install and set up what this kind of bucket needs"
         ) from error
     return folder
+
+
+def _claim_folder(folder: epath.Path, whose: str) -> None:
+    """Notes whose images a folder holds; ValueError where they are those of another dataset."""
+    note = folder / _WHOSE
+    if not note.exists():
+        note.write_text(whose)
+    elif note.read_text() != whose:
+        raise ValueError(
+            f"catalog.image_dir {folder} holds the images of another dataset ({note}), whose files "
+            "have the same names: name another folder"
+        )
 
 
 def _write(

@@ -32,6 +32,8 @@ from phash_jax.placement import num_cpu_cores
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import WorkdirError, claim
 
+_TROUBLES = "troubles"
+
 
 def _labels(address: str, root_name: str) -> tuple[str, str]:
     """LabelName and Type: the folder a picture lies in, and the split that is on its path."""
@@ -133,6 +135,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         took = f"in {time.monotonic() - began:.0f} s"
     summary = ""
     if processes.is_first():
+        # Of a run that was killed right after its catalog was whole.
+        catalog.clear_parts(workdir)
+        shutil.rmtree(workdir / _TROUBLES, ignore_errors=True)
         summary = _summary(
             files,
             workdir,
@@ -165,7 +170,7 @@ def _hash_all(
 
     Of several processes each has its own parts, and the first joins them.
     """
-    troubles = workdir / "troubles"
+    troubles = workdir / _TROUBLES
     troubles.mkdir(exist_ok=True)
     parts = [range(i, min(i + part_size, len(files))) for i in range(0, len(files), part_size)]
     done = catalog.parts_done(workdir)
@@ -223,7 +228,6 @@ def _hash_all(
     if processes.is_first():
         _join_troubles(troubles, workdir, len(parts), len(files))
         catalog.finish(workdir)
-        shutil.rmtree(troubles)
 
 
 def _strings(texts: Iterable[str]) -> np.ndarray:

@@ -30,6 +30,7 @@ from phash_jax.hashing import HASHES
 from phash_jax.json_files import write_json
 from phash_jax.pictures import safe_formats
 from phash_jax.published import FIG_4_1
+from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
 
 _SCENE_SIZE = 256
@@ -196,7 +197,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     text = as_markdown(
         own, study, counts, near=settings.near, per_class=per_class, published=comparable
     )
-    (workdir / "hash_study.md").write_text(text, encoding="utf-8")
+    with written_whole(workdir / "hash_study.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return text
 
 

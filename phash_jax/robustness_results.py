@@ -9,6 +9,7 @@ import numpy as np
 
 from phash_jax.distortions import CLEAN
 from phash_jax.networks import Networks
+from phash_jax.whole_files import written_whole
 
 # RobustBench writes its columns in this order.
 _ROBUSTBENCH_ORDER = (
@@ -87,7 +88,10 @@ def write_csv(path: Path, result: dict[str, Any]) -> None:
     columns = [
         (name, i, severity) for name in chosen for i, severity in enumerate(result["severities"])
     ]
-    with path.open("w", newline="") as file:
+    with (
+        written_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["", *(name for name, _, _ in columns)])
         writer.writerow(["", *(severity for _, _, severity in columns)])

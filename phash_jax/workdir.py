@@ -10,10 +10,11 @@ import ml_collections
 
 from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.errors import UserError
+from phash_jax.fields import is_read
 from phash_jax.json_files import damaged, read_json, write_json
 
 # Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
-# listed of a finished catalog do not change what a run is.
+# listed of a finished catalog do not change what a run is. Nor do fields its job does not read.
 FREE_FIELDS = (
     "only",
     "data.dir",
@@ -201,8 +202,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     A folder in which nothing was made yet, since the run failed before, takes another config.
 
     Raises:
-        WorkdirError: the folder cannot be written, or belongs to a config that differs; the
-            message names the fields and both values.
+        WorkdirError: the folder cannot be written, or belongs to a config that differs in what the
+            job reads; the message names the fields and both values.
     """
     path = workdir / "config.json"
     wanted = config.to_dict()
@@ -222,7 +223,9 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     differing = [
         f"{name}: {found.get(name, missing)!r} there, {expected.get(name, missing)!r} now"
         for name in sorted(found.keys() | expected.keys())
-        if name not in FREE_FIELDS and found.get(name, missing) != expected.get(name, missing)
+        if name not in FREE_FIELDS
+        and is_read(name, job=config.job)
+        and found.get(name, missing) != expected.get(name, missing)
     ]
     if differing and _is_unused(workdir):
         # Of other pictures or another teacher, perhaps.

@@ -252,11 +252,37 @@ def test_a_killed_run_goes_on_to_the_same_catalog(tmp_path):
     finished = forked.run(command)
     assert finished.returncode == 0, finished.stderr
     assert first_png.stat().st_mtime_ns == written
-    assert len(list((tmp_path / "images").iterdir())) == 2_200
+    assert len(list((tmp_path / "images").iterdir())) == 2_201
+    assert len(list((tmp_path / "images").glob("*.png"))) == 2_200
     catalog_dataset.run(make_config(**fields), tmp_path / "whole")
     assert (tmp_path / "killed/catalog.parquet").read_bytes() == (
         tmp_path / "whole/catalog.parquet"
     ).read_bytes()
+
+
+@pytest.mark.parametrize("source", ["synthetic", "file"])
+def test_a_folder_of_images_is_refused_to_another_dataset(tmp_path, npz, source):
+    fields = {"hash.names": "average_hash", "catalog.image_dir": str(tmp_path / "images")}
+    if source == "file":
+        fields |= {"data.name": "file", "data.path": str(npz)}
+    catalog_dataset.run(make_config(**fields), tmp_path / "first")
+    written = {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
+    catalog_dataset.run(make_config(**fields), tmp_path / "again")
+    other = make_config(**fields | {"data.classes": "", "data.name": "synthetic", "data.seed": 1})
+    with pytest.raises(ValueError, match="holds the images of another dataset"):
+        catalog_dataset.run(other, tmp_path / "other")
+    assert written == {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
+
+
+def test_what_a_kill_has_left_of_the_parts_is_removed(tmp_path):
+    config = make_config(**{"hash.names": "average_hash"})
+    catalog_dataset.run(config, tmp_path)
+    whole = (tmp_path / "catalog.parquet").read_bytes()
+    # Killed between the joined file and the last of its parts.
+    catalog.write_part(tmp_path, 1, make_columns(0, 5))
+    catalog_dataset.run(config, tmp_path)
+    assert not (tmp_path / "parts").exists()
+    assert (tmp_path / "catalog.parquet").read_bytes() == whole
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")

@@ -16,10 +16,12 @@ import pytest
 from conftest import load_config
 
 from configs.ablations import ROWS
-from main import check_fields_reach_a_run
+from main import JOBS, check_fields_reach_a_run
 from phash_jax import checkpoint, provenance, results
+from phash_jax.data.load import SOURCES
+from phash_jax.fields import READ_BY, SOURCES_THAT_READ, is_read
 from phash_jax.metrics import read_metrics
-from phash_jax.workdir import locked
+from phash_jax.workdir import flatten, locked
 
 SMALL = {
     "data.name": "file",
@@ -246,6 +248,39 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
     config.only = only
     with contextlib.nullcontext() if has_effect else pytest.raises(ValueError, match="no effect"):
         check_fields_reach_a_run(config, [given])
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "message"),
+    [
+        ("quickstart", "hash.size", "job train does not read it"),
+        ("hash_images", "data.path", "job hash_images does not read it"),
+        ("hash_images", "data", "job hash_images does not read it"),
+        ("hash_images", "pictures.path", ""),
+        ("hash_images", "train.cpu_devices", ""),
+        ("catalog", "hash.inputs", "job catalog does not read it"),
+        ("robustness", "train.num_steps", "job robustness does not read it"),
+        ("robustness", "distortions.draws", ""),
+        ("original", "data.path", "with data.name=synthetic: add --config.data.name=file, or"),
+        ("original", "data.image_size", ""),
+        ("ablations", "data.dir", "with data.name=synthetic: add --config.data.name=cifar10"),
+    ],
+)
+def test_a_field_that_nothing_reads_is_refused(config, given, message):
+    with pytest.raises(ValueError, match=message) if message else contextlib.nullcontext():
+        check_fields_reach_a_run(load_config(config), [given])
+
+
+def test_every_job_and_source_says_which_fields_it_reads():
+    assert set(READ_BY) == set(JOBS)
+    fields = flatten(load_config("default").to_dict())
+    for job, read in READ_BY.items():
+        for name in read:
+            assert any(field == name or field.startswith(f"{name}.") for field in fields), job
+        assert is_read("job", job=job)
+    for field, sources in SOURCES_THAT_READ.items():
+        assert field in fields
+        assert set(sources) < set(SOURCES)
 
 
 def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):

@@ -8,12 +8,13 @@ from typing import Any
 from phash_jax import provenance, results
 from phash_jax.choices import names
 from phash_jax.errors import listed
+from phash_jax.fields import is_read
 from phash_jax.metrics import read_metrics
 from phash_jax.published import FIG_5_5
 from phash_jax.workdir import FREE_FIELDS, flatten, stored_config
 
-# What does not change what is learned or how it is tested: names, how the work is done and logged,
-# and the sections of other jobs.
+# What does not change what is learned or how it is tested: names, and how the work is done and
+# logged.
 _NO_PART_OF_A_RECIPE = {
     "job",
     "name",
@@ -29,14 +30,6 @@ _NO_PART_OF_A_RECIPE = {
     "train.stream",
     *FREE_FIELDS,
 }
-_SECTIONS_OF_OTHER_JOBS = (
-    "catalog.",
-    "distortions.",
-    "hash.",
-    "pictures.",
-    "robustness.",
-    "hash_study.",
-)
 # What the report reads of a run's config, whatever its version.
 _READ_OF_A_CONFIG = {
     "data.name",
@@ -136,7 +129,8 @@ def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
         field: value
         for field, value in run.config.items()
         if field not in _NO_PART_OF_A_RECIPE
-        and not field.startswith((*_SECTIONS_OF_OTHER_JOBS, *but))
+        and is_read(field, job="train")
+        and not field.startswith((*but,))
     }
 
 
