@@ -121,13 +121,29 @@ def _has_matrix_unit() -> bool:
     return jax.default_backend() != "cpu" or "amx_int8" in processor.features().split()
 
 
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _bands(size: int, new_size: int) -> list[slice]:
-    """Outputs that are computed together, from those of the inputs that one of them needs."""
+    """Outputs that are computed together, from those of the inputs that one of them needs.
+
+    As many as take the fewest multiplications, those of the padding included.
+    """
     if _has_matrix_unit():
         return [slice(0, new_size)]
-    number = min(_MAX_BANDS, max(1, new_size * len(_digits(size, new_size)) // _OUTPUTS_MULTIPLE))
-    length = -(-new_size // number)
-    return [slice(start, min(start + length, new_size)) for start in range(0, new_size, length)]
+    weights, num_digits = lanczos_weights(size, new_size), len(_digits(size, new_size))
+
+    def cost(bands: list[slice]) -> int:
+        return sum(
+            -(-num_digits * (band.stop - band.start) // _OUTPUTS_MULTIPLE)
+            * int(np.count_nonzero(weights[band].any(0)))
+            for band in bands
+        )
+
+    lengths = (-(-new_size // number) for number in range(1, _MAX_BANDS + 1))
+    ways = (
+        [slice(start, min(start + length, new_size)) for start in range(0, new_size, length)]
+        for length in lengths
+    )
+    return min(ways, key=cost)
 
 
 def _rows_together(rows: int, size: int) -> int:
