@@ -191,7 +191,10 @@ def _parse_flags(argv: list[str]) -> list[str]:
             error = error.args[0]
         if isinstance(error, AttributeError) and error.name == "get_config":
             _fail("the file of --config has no function get_config, which is to return it")
-        _fail("unknown config field " + " ".join(error.args[0].split("\n")))
+        message = "unknown config field " + " ".join(error.args[0].split("\n"))
+        if any(argument.startswith("--config.runs.") for argument in argv):
+            message += " (of one of config.runs only fields that it sets itself can be changed)"
+        _fail(message)
     except (OSError, TypeError, ValueError) as error:
         _fail(error)
 

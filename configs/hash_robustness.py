@@ -1,6 +1,7 @@
 """How many bits of each hash a distortion flips, and how well hashes still tell images apart.
 
-python main.py --config=configs/hash_robustness.py --workdir=runs/hash_robustness
+python main.py --config=configs/hash_robustness.py --workdir=runs/hash_robustness \
+    --config.data.name=cifar10
 """
 
 from configs import default

@@ -136,8 +136,15 @@ def _part_paths(folder: Path) -> list[Path]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns of a catalog as NumPy arrays, text as objects."""
-    table = pq.read_table(path, columns=list(names))
+    """Columns of a catalog as NumPy arrays, text as objects.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
     return {name: table[name].to_numpy() for name in names}
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,15 +97,16 @@ def _make_folder(address: str) -> epath.Path:
 
 
 def _claim_folder(folder: epath.Path, whose: str) -> None:
-    """Notes whose images a folder holds; ValueError where they are those of another dataset."""
+    """Notes whose images a folder is to hold; ValueError where it has those of another dataset."""
     note = folder / _WHOSE
-    if not note.exists():
-        note.write_text(whose)
-    elif note.read_text() != whose:
+    same = note.exists() and note.read_bytes() == whose.encode()
+    if note.exists() and not same and any(folder.glob("*.png")):
         raise ValueError(
             f"catalog.image_dir {folder} holds the images of another dataset ({note}), whose files "
             "have the same names: name another folder"
         )
+    if not same:
+        _write_file(note, whose.encode())
 
 
 def _write(
@@ -202,10 +204,14 @@ def _hash_part(hash_all, images: UInt8[np.ndarray, "n h w 3"], *, most: int) -> 
 def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "PNG")
+    _write_file(path, encoded.getvalue())
+
+
+def _write_file(path: epath.Path, content: bytes) -> None:
     # Complete or absent, also if the run is killed just now.
     temporary = path.with_name(path.name + ".partial")
     try:
-        temporary.write_bytes(encoded.getvalue())
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -239,7 +245,7 @@ def _fig_3_1(workdir: Path, *, is_cifar10: bool) -> str:
         ]
     lines += [
         "",
-        f'next: python -m phash_jax.catalog {workdir} "SELECT LabelName, Type, count(*) FROM images'
-        ' GROUP BY ALL"',
+        f"next: python -m phash_jax.catalog {shlex.quote(str(workdir))} "
+        '"SELECT LabelName, Type, count(*) FROM images GROUP BY ALL"',
     ]
     return "\n".join(lines)

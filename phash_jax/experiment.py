@@ -200,7 +200,8 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                     raise
                 if first:
                     results.write_failure(run_workdir, error)
-                logging.error("run %s: %s", run.name, error)
+                if len(runs) > 1:
+                    logging.error("run %s: %s", run.name, error)
                 failed.append(f"run {run.name}: {error}")
                 summary = ""
                 continue

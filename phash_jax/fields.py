@@ -1,23 +1,29 @@
 """Which fields of a config a job reads: others can be set without effect, and may differ."""
 
-# Sections and fields; name and train.cpu_devices are read with every job.
 _DATA = ("data",)
-_DISTORTED = ("data", "distortions", "test_batch_size")
+_TEST_DATA = (
+    *("data.name", "data.classes", "data.dir", "data.path"),
+    *("data.image_size", "data.test_size", "data.seed"),
+)
+_DISTORTED = (*_TEST_DATA, "distortions", "test_batch_size")
+_HASHES = ("hash.names", "hash.size", "hash.pillow")
+# Sections and fields.
 READ_BY: dict[str, tuple[str, ...]] = {
     "train": (
         *("only", "runs", "published", "preprocess", "loss", "label_smoothing"),
         *("test_sets", "test_batch_size", "test_flip", "test_shift"),
         *("data", "model", "optimizer", "train"),
     ),
-    "robustness": (*_DISTORTED, "robustness"),
-    "hash_robustness": (*_DISTORTED, "hash"),
+    "robustness": (*_DISTORTED, "robustness", "train.cpu_devices"),
+    "hash_robustness": (*_DISTORTED, "hash", "train.cpu_devices"),
     "export_distorted": _DISTORTED,
     "arrays": _DATA,
-    "catalog": (*_DATA, "hash.names", "hash.size", "hash.pillow", "catalog"),
-    "hash_images": ("hash.names", "hash.size", "hash.pillow", "pictures"),
+    # Devices of their own have only those of several processes.
+    "catalog": (*_DATA, *_HASHES, "catalog", "train.cpu_devices"),
+    "hash_images": (*_HASHES, "pictures", "train.cpu_devices"),
     "hash_study": (*_DATA, "hash_study"),
 }
-_ALWAYS = ("job", "name", "train.cpu_devices")
+_ALWAYS = ("job", "name")
 
 # Fields of ``data`` that only some of the sources read.
 SOURCES_THAT_READ: dict[str, tuple[str, ...]] = {

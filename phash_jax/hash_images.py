@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import re
+import shlex
 import shutil
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from phash_jax import catalog, near_duplicates, pictures, processes, provenance
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
-from phash_jax.json_files import read_json, write_json
+from phash_jax.json_files import damaged, read_json, write_json
 from phash_jax.picture_hashes import (
     Kind,
     PictureBatches,
@@ -46,7 +47,10 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
     path = workdir / "pictures.json"
     if not path.exists():
         return None
-    saved = read_json(path, dict, then="hash the folder in a new --workdir")
+    then = "hash the folder in a new --workdir"
+    saved = read_json(path, dict, then=then)
+    if not all(isinstance(saved.get(field), list) for field in ("whole", "files")):
+        raise damaged(path, "it lists no files", then)
     before = dict(line.split("\t", 1)[::-1] for line in saved["files"])
     now = dict(line.split("\t", 1)[::-1] for line in map(_as_line, files))
     differences = {
@@ -264,6 +268,11 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
 
 def _count_rows(path: Path) -> Counter:
     """How often each reason is given; what stands in brackets, such as a number of bytes, apart."""
+    if not path.exists():
+        raise WorkdirError(
+            f"{path} is missing: remove {path.parent / 'catalog.parquet'} too, and the same "
+            "command hashes the pictures again"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reasons = [row[1] for row in itertools.islice(csv.reader(file), 1, None)]
     return Counter(re.sub(r" \([^()]*\)", "", reason) for reason in reasons)
@@ -316,7 +325,9 @@ def _summary(
         )
         return "\n".join(lines)
     _draw(files, addresses, pairs, words, sheet, max_pixels=max_pixels)
-    lines.append(f"pairs {within}: {pairs.total:,}, in {pairs.group.max() + 1:,} groups: {listed}")
+    num_groups = pairs.group.max() + 1
+    groups = f"{num_groups:,} groups" if num_groups > 1 else "one group"
+    lines.append(f"pairs {within}: {pairs.total:,}, in {groups}: {listed}")
     if pairs.total > len(pairs.left):
         complete = (
             f"all up to distance {pairs.complete_to}"
@@ -329,7 +340,8 @@ def _summary(
         )
     lines += [
         f"next: look at {sheet}, and query the catalog, such as",
-        f'  python -m phash_jax.catalog {workdir} "SELECT ImageAddr FROM images LIMIT 10"',
+        f"  python -m phash_jax.catalog {shlex.quote(str(workdir))} "
+        '"SELECT ImageAddr FROM images LIMIT 10"',
     ]
     return "\n".join(lines)
 

@@ -155,7 +155,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     fewest = np.bincount(dataset.train.labels).min()
     if fewest < per_class:
         raise ValueError(
-            f"hash_study.images_per_class is {per_class}, but a class has only {fewest} images"
+            f"hash_study.images_per_class is {per_class}, but a class has only {fewest} "
+            "training images: lower it, or give more of them"
         )
     claim(workdir, config)
     provenance.record(workdir)

@@ -13,6 +13,8 @@ from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from phash_jax.choices import at_least
+
 SEED, BATCH = "seed", "batch"
 
 # An estimate: only machines of two cores were at hand, where a share is 32 images.
@@ -71,7 +73,11 @@ def use_cpu_cores(num_devices: int) -> None:
 
     Args:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
+
+    Raises:
+        ValueError: there are fewer than none.
     """
+    at_least(0, num_devices, "train.cpu_devices")
     num_devices = num_devices or num_cpu_cores()
     given = os.environ.get("NPROC", "")
     threads = max(4 * num_devices, int(given) if given.isdigit() else 0)

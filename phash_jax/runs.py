@@ -107,6 +107,8 @@ def _check(config: ml_collections.ConfigDict) -> None:
     check_shares(config.train.batch_size, parts=parts, shards=1)
     if config.train.teacher and config.loss != "softmax_cross_entropy":
         raise ValueError(f"train.teacher is for loss=softmax_cross_entropy only, not {config.loss}")
+    if config.train.teachers != 1 and not config.train.teacher:
+        raise ValueError("train.teachers is without effect: name their workdir in train.teacher")
     # Each raises if a number of its section is out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)

@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_collections
 
+from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.errors import UserError
 from phash_jax.fields import is_read
@@ -25,8 +26,13 @@ FREE_FIELDS = (
     "pictures.threads",
 )
 
+# Which may be written in several ways; what lies there is checked by those who read it.
+_PATHS = ("data.path", "pictures.path", "robustness.networks", "train.teacher")
+
 # What a run that failed before any work leaves, and the next one makes anew.
-_BEFORE_WORK = {"config.json", "provenance.json", "failure.json", "report.html", "report.md"}
+_BEFORE_WORK = {
+    *("config.json", "provenance.json", "failure.json", "report.html", "report.md", "dataset.txt")
+}
 _OF_THE_CONFIG = {"examples.png", "images.json", "teacher.json"}
 
 # Fields that were added later, and what runs from before them were made with.
@@ -196,6 +202,13 @@ def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
     keep(workdir, "images.json", now, what=what, shown_in=["examples.png"])
 
 
+def _normal(field: str, value: Any) -> Any:
+    """A field's value, paths as they are from the root."""
+    if field not in _PATHS or not isinstance(value, str):
+        return value
+    return [os.path.abspath(Path(path).expanduser()) for path in names(value)]
+
+
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
 
@@ -225,7 +238,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         for name in sorted(found.keys() | expected.keys())
         if name not in FREE_FIELDS
         and is_read(name, job=config.job)
-        and found.get(name, missing) != expected.get(name, missing)
+        and _normal(name, found.get(name, missing)) != _normal(name, expected.get(name, missing))
     ]
     if differing and _is_unused(workdir):
         # Of other pictures or another teacher, perhaps.

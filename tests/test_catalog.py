@@ -274,6 +274,23 @@ def test_a_folder_of_images_is_refused_to_another_dataset(tmp_path, npz, source)
     assert written == {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
 
 
+def test_a_folder_without_images_is_taken_by_another_dataset(tmp_path):
+    fields = {"hash.names": "average_hash", "catalog.image_dir": str(tmp_path / "images")}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "dataset.txt").write_text("another")
+    catalog_dataset.run(make_config(**fields), tmp_path / "first")
+    assert catalog.is_finished(tmp_path / "first")
+    assert (tmp_path / "images" / "dataset.txt").read_text() != "another"
+
+
+def test_a_damaged_catalog_says_what_to_do(tmp_path):
+    config = make_config(**{"hash.names": "average_hash"})
+    catalog_dataset.run(config, tmp_path)
+    (tmp_path / "catalog.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"catalog.parquet is damaged .* remove it and start"):
+        catalog_dataset.run(config, tmp_path)
+
+
 def test_what_a_kill_has_left_of_the_parts_is_removed(tmp_path):
     config = make_config(**{"hash.names": "average_hash"})
     catalog_dataset.run(config, tmp_path)

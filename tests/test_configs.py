@@ -174,6 +174,26 @@ def test_where_the_data_lies_may_change(tmp_path):
     claim(tmp_path, moved)
 
 
+def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config("robustness")
+    config.robustness.networks = "runs/a,runs/b"
+    claim(tmp_path / "workdir", config)
+    (tmp_path / "workdir" / "grid.jsonl").write_text("")
+    config.robustness.networks = f"./runs/a/, {tmp_path}/runs/b"
+    claim(tmp_path / "workdir", config)
+    config.robustness.networks = "runs/b,runs/a"
+    with pytest.raises(WorkdirError, match=r"undo: robustness.networks: './runs/a/"):
+        claim(tmp_path / "workdir", config)
+
+
+def test_teachers_need_the_workdir_they_are_from():
+    config = load_config("original")
+    config.train.teachers = 2
+    with pytest.raises(ValueError, match=r"train.teachers is without effect: name their workdir"):
+        named(config)
+
+
 def test_a_run_from_before_a_field_goes_on_with_what_it_was_made_with(tmp_path):
     old = load_config("original").to_dict()
     del old["test_shift"], old["model"]["compute_dtype"]

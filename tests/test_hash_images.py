@@ -407,6 +407,22 @@ def test_pictures_that_changed_since_the_run_began_are_named(tmp_path):
         hash_images.run(config, workdir)
 
 
+def test_what_was_removed_or_damaged_is_named(tmp_path):
+    save(tmp_path / "in" / "0.png", make_picture(0))
+    config, workdir = config_for(tmp_path / "in"), tmp_path / "out"
+    hash_images.run(config, workdir)
+    # What a kill right after the catalog leaves.
+    (workdir / "troubles").mkdir()
+    hash_images.run(config, workdir)
+    assert not (workdir / "troubles").exists()
+    (workdir / "warnings.csv").unlink()
+    with pytest.raises(WorkdirError, match=r"warnings.csv is missing: remove .*catalog.par"):
+        hash_images.run(config, workdir)
+    (workdir / "pictures.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"pictures.json is damaged \(it lists no files\): hash"):
+        hash_images.run(config, workdir)
+
+
 def test_a_workdir_among_the_pictures_does_not_count_as_pictures(tmp_path):
     for i in range(2):
         save(tmp_path / f"{i}.png", make_picture(0))

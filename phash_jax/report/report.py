@@ -126,8 +126,8 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
     return (
         "## In plain words\n\n"
         + tables.markdown(cells)
-        + "\nDifferences within a seed (the same initial weights and batches, where what is "
-        "changed leaves them the same), averaged over seeds; in brackets their 95 % interval. "
+        + "\nDifferences within a seed (the same initial weights and batches, unless what is "
+        "changed changes them), averaged over seeds; in brackets their 95 % interval. "
         "Verdicts on robustness are adjusted (Holm) for the number of networks of a test, those on "
         "single distortions for the number of distortions; the intervals are not, and may leave 0 "
         f"out beside a verdict that is not decided.{pictures}\n"
@@ -223,7 +223,8 @@ def _network(shown: Sequence[Run]) -> str:
         "The network (Fig 5.1)" + (f" of {', '.join(labels)}" if named else "") + f": {layers}"
         for layers, labels in kinds.items()
     ]
-    return ".\n\n".join(lines) + ". The study draws two conv layers and says three in its text.\n\n"
+    lines.append("The study draws two conv layers and says three in its text")
+    return "".join(f"{line}.\n\n" for line in lines)
 
 
 def _layers(config: dict[str, Any]) -> str:
