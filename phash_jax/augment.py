@@ -55,13 +55,15 @@ def random_move(
     """
     flip_key, shift_key = jax.random.split(key)
     if flip:
-        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+        # The same also where 64 bits are enabled.
+        is_flipped = jax.random.uniform(flip_key, (), jnp.float32) < 0.5
+        image = jnp.where(is_flipped, image[:, ::-1], image)
     if max_shift:
         check_smaller(max_shift, image.shape, "train.max_shift")
         margin = (max_shift, max_shift)
         padded = jnp.pad(image, (margin, margin, (0, 0)), mode="reflect")
         top, left = jax.random.randint(shift_key, (2,), 0, 2 * max_shift + 1, jnp.int32)
-        image = lax.dynamic_slice(padded, (top, left, 0), image.shape)
+        image = lax.dynamic_slice(padded, (top, left, jnp.int32(0)), image.shape)
     return image
 
 

@@ -5,11 +5,14 @@ integers all backends agree. Another type is a TypeError; a batch (use ``jax.vma
 without values, or with so many that a sum would overflow, a ValueError.
 """
 
+from typing import SupportsIndex
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, UInt8
 
+from phash_jax.choices import whole_number
 from phash_jax.hashing import dct_matrix
 from phash_jax.resampling import gray
 
@@ -66,8 +69,8 @@ def local_average_hash_image(
 
     Args:
         image: one uint8 image, 0 to 255, any size.
-        radius: the window reaches this many pixels up, down, left and right; what lies outside
-            the image does not count.
+        radius: the window reaches this many pixels up, down, left and right, 0 or more; what lies
+            outside the image does not count.
     """
     image = checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
     whole, _ = _local_mean(image, radius=radius)
@@ -181,9 +184,11 @@ def _above_mean(image: UInt8[Array, "h w c"], *, axes: tuple[int, ...]) -> Bool[
 
 
 def _local_mean(
-    image: UInt8[Array, "h w c"], *, radius: int
+    image: UInt8[Array, "h w c"], *, radius: SupportsIndex
 ) -> tuple[Int32[Array, "h w"], Int32[Array, "h w"]]:
     """The mean of the window around each pixel, rounded down: whole, and sixteenths above that."""
+    # A larger window than that of the largest radius covers no more.
+    radius = min(whole_number(radius, "radius", least=0), max(image.shape[:2]) - 1)
     size = 2 * radius + 1
 
     def window_sum(values):
@@ -191,7 +196,7 @@ def _local_mean(
             values = lax.reduce_window(values, jnp.int32(0), lax.add, window, (1, 1), "SAME")
         return values
 
-    total = window_sum(image.astype(jnp.int32).sum(-1))
+    total = window_sum(image.sum(-1, dtype=jnp.int32))
     count = window_sum(jnp.full(image.shape[:2], image.shape[2], jnp.int32))
     whole = total // count
     # Not of 16 times the total, which may overflow.

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float32, UInt8
 
 from phash_jax.binarize import checked_image, ordered_value
+from phash_jax.choices import whole_number
 
 
 def thermometer(
@@ -21,12 +22,11 @@ def thermometer(
         thresholds: 1 or more, bits for each value; the first ``c`` channels are the lowest one's.
 
     Raises:
-        TypeError: the image is not uint8.
+        TypeError: the image is not uint8, or the number of thresholds not whole.
         ValueError: it is no single image, or there is no threshold.
     """
     image = checked_image(image)
-    if thresholds < 1:
-        raise ValueError(f"thresholds must be 1 or more, got {thresholds}")
+    thresholds = whole_number(thresholds, "thresholds", least=1)
     ranks = [-(-image.size * i // (thresholds + 1)) for i in range(1, thresholds + 1)]
     return jnp.concatenate([image > ordered_value(image, rank) for rank in ranks], -1)
 
@@ -41,12 +41,11 @@ def squeeze_bit_depth(image: UInt8[Array, "h w c"], *, bits: int) -> Float32[Arr
         bits: 1 to 8.
 
     Raises:
-        TypeError: the image is not uint8.
+        TypeError: the image is not uint8, or the number of bits not whole.
         ValueError: it is no single image, or so many bits are not possible.
     """
     image = checked_image(image)
-    if not 1 <= bits <= 8:
-        raise ValueError(f"bits must be 1 to 8, got {bits}")
+    bits = whole_number(bits, "bits", least=1, most=8)
     highest = 2**bits - 1
     # Never in the middle between two levels, since 255 is odd.
     level = (image.astype(jnp.int32) * highest + 127) // 255

@@ -9,7 +9,7 @@ integers, most significant bit first, a longer hash as ``<name>_0``, ``<name>_1`
 """
 
 import argparse
-import shutil
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,7 +100,7 @@ def write_part(folder: Path, index: int, columns: Mapping[str, np.ndarray]) -> N
 
 def parts_done(folder: Path) -> set[int]:
     """Numbers of the parts that are written."""
-    return {int(path.stem.removeprefix("part-")) for path in _part_paths(folder)}
+    return {_number(path) for path in _part_paths(folder)}
 
 
 def finish(folder: Path) -> Path:
@@ -122,8 +122,16 @@ def finish(folder: Path) -> Path:
 
 
 def clear_parts(folder: Path) -> None:
-    """Removes the parts of a finished catalog, if a kill has left some."""
-    shutil.rmtree(folder / _PARTS, ignore_errors=True)
+    """Removes the parts of a finished catalog, if a kill has left some; nothing else."""
+    remove_parts(folder / _PARTS)
+
+
+def remove_parts(parts: Path) -> None:
+    """Removes the numbered files of a folder, and the folder unless it holds something else."""
+    for path in parts.glob("part-*"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        parts.rmdir()
 
 
 def is_finished(folder: Path) -> bool:
@@ -132,7 +140,12 @@ def is_finished(folder: Path) -> bool:
 
 
 def _part_paths(folder: Path) -> list[Path]:
-    return sorted((folder / _PARTS).glob("part-*.parquet"))
+    return sorted((folder / _PARTS).glob("part-*.parquet"), key=_number)
+
+
+def _number(part: Path) -> int:
+    # Of a million parts the names are of different lengths.
+    return int(part.stem.removeprefix("part-"))
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -1,8 +1,9 @@
 """Checks of config fields: names, choices from a table, numbers that have a least value."""
 
 import math
+import operator
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Choice = TypeVar("Choice")
 
@@ -23,3 +24,20 @@ def at_least(least: float, value: float, field: str) -> None:
     """ValueError that names the config field if its value is below ``least``, or not finite."""
     if not least <= value < math.inf:
         raise ValueError(f"{field} must be {least} or more, got {value}")
+
+
+def whole_number(value: Any, name: str, *, least: int, most: int | None = None) -> int:
+    """The argument ``name`` as Python's int, which unlike NumPy's small ones never wraps around.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is out of range.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from error
+    if number < least or (most is not None and number > most):
+        span = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ValueError(f"{name} must be {span}, got {number}")
+    return number

@@ -3,9 +3,12 @@
 import operator
 from typing import Any, SupportsIndex
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Shaped, UInt32
+
+from phash_jax.choices import whole_number
 
 _WORD = 32
 
@@ -22,7 +25,7 @@ def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch wo
     Raises:
         ValueError: there is no axis of rows.
     """
-    flat = _row_by_row(bits)
+    flat = _row_by_row(jnp.asarray(bits))
     padding = -flat.shape[-1] % _WORD
     flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
     words = flat.reshape(*flat.shape[:-1], flat.shape[-1] // _WORD, _WORD).astype(jnp.uint32)
@@ -31,20 +34,23 @@ def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch wo
 
 
 def unpack(
-    words: UInt32[Array, "*batch words"], *, shape: tuple[int, int]
+    words: UInt32[Array, "*batch words"], *, shape: tuple[SupportsIndex, SupportsIndex]
 ) -> Bool[Array, "*batch rows columns"]:
     """The inverse of ``pack``, for hashes of ``shape`` rows and columns.
 
     Raises:
         ValueError: not uint32, or the words are too few or too many for that shape.
     """
-    rows, columns = shape
-    if words.dtype != jnp.uint32:
-        raise ValueError(f"packed hashes are uint32, got {words.dtype}")
+    rows, columns = _rows_and_columns(shape)
+    words = words if isinstance(words, jax.Array) else np.asarray(words)
+    if words.dtype != jnp.uint32 or not words.ndim:
+        raise ValueError(
+            f"packed hashes are uint32 words on the last axis, got {words.dtype} {words.shape}"
+        )
     if words.shape[-1] != -(-rows * columns // _WORD):
         raise ValueError(f"{words.shape[-1]} words do not hold a hash of {rows} x {columns} bits")
     place = jnp.arange(_WORD - 1, -1, -1, dtype=jnp.uint32)
-    flat = (words[..., None] >> place & 1).astype(bool)
+    flat = (jnp.asarray(words)[..., None] >> place & 1).astype(bool)
     flat = flat.reshape(*words.shape[:-1], words.shape[-1] * _WORD)
     return flat[..., flat.shape[-1] - rows * columns :].reshape(*words.shape[:-1], rows, columns)
 
@@ -77,43 +83,50 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
     return _each(lambda value: f"{value:0{width}x}", values)
 
 
-def from_int(value: SupportsIndex, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+def from_int(
+    value: SupportsIndex, *, shape: tuple[SupportsIndex, SupportsIndex]
+) -> Bool[np.ndarray, "rows columns"]:
     """The inverse of ``to_int``, for one hash.
 
     Raises:
         ValueError: the value is negative or has more bits than the shape.
     """
-    size, value = shape[0] * shape[1], operator.index(value)
+    rows, columns = _rows_and_columns(shape)
+    size, value = rows * columns, operator.index(value)
     if not 0 <= value < 2**size:
-        raise ValueError(f"{value} is not a hash of {shape[0]} x {shape[1]} bits")
+        raise ValueError(f"{value} is not a hash of {rows} x {columns} bits")
     data = np.frombuffer(value.to_bytes(-(-size // 8), "big"), np.uint8)
-    return np.unpackbits(data)[-size:].astype(bool).reshape(shape)
+    return np.unpackbits(data)[-size:].astype(bool).reshape(rows, columns)
 
 
-def from_bytes(data: bytes, *, shape: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+def from_bytes(
+    data: bytes, *, shape: tuple[SupportsIndex, SupportsIndex]
+) -> Bool[np.ndarray, "rows columns"]:
     """The inverse of ``to_bytes``, for one hash.
 
     Raises:
         ValueError: the bytes are too few or too many for the shape, or their padding is not 0.
     """
-    wanted = -(-shape[0] * shape[1] // 8)
+    rows, columns = _rows_and_columns(shape)
+    wanted = -(-rows * columns // 8)
     if len(data) != wanted:
-        raise ValueError(
-            f"a hash of {shape[0]} x {shape[1]} bits is {wanted} bytes, got {len(data)}"
-        )
+        raise ValueError(f"a hash of {rows} x {columns} bits is {wanted} bytes, got {len(data)}")
     return from_int(int.from_bytes(data, "big"), shape=shape)
 
 
-def from_hex(text: str, *, shape: tuple[int, int] = (8, 8)) -> Bool[np.ndarray, "rows columns"]:
+def from_hex(
+    text: str, *, shape: tuple[SupportsIndex, SupportsIndex] = (8, 8)
+) -> Bool[np.ndarray, "rows columns"]:
     """The inverse of ``to_hex``, for one hash: ImageHash's text to bits.
 
     Raises:
         ValueError: the text is not as many hexadecimal digits as the shape asks for.
     """
-    wanted = -(-shape[0] * shape[1] // 4)
+    rows, columns = _rows_and_columns(shape)
+    wanted = -(-rows * columns // 4)
     if len(text) != wanted or not set(text) <= set("0123456789abcdefABCDEF"):
         raise ValueError(
-            f"a hash of {shape[0]} x {shape[1]} bits is {wanted} hexadecimal digits, got {text!r}"
+            f"a hash of {rows} x {columns} bits is {wanted} hexadecimal digits, got {text!r}"
         )
     return from_int(int(text, 16), shape=shape)
 
@@ -128,6 +141,11 @@ def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
     if not isinstance(bits, np.ndarray) or bits.ndim not in (1, 2):
         raise TypeError(f"not an imagehash.ImageHash: {imagehash!r}")
     return np.atleast_2d(bits).astype(bool)
+
+
+def _rows_and_columns(shape: tuple[SupportsIndex, SupportsIndex]) -> tuple[int, int]:
+    rows, columns = (whole_number(side, "each side of a hash's shape", least=1) for side in shape)
+    return rows, columns
 
 
 def _row_by_row(bits):

@@ -73,7 +73,13 @@ def paired_difference(
         ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
         of common seeds; None where undefined (p too where all seeds differ by the same, but 1 where
         that is 0).
+
+    Raises:
+        ValueError: a seed is there twice, or there are not as many seeds as values.
     """
+    for seeds in (our_seeds, base_seeds):
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"a seed is there twice: {', '.join(map(str, seeds))}")
     base_of = dict(zip(base_seeds, base, strict=True))
     pairs = [
         (value, base_of[seed])
@@ -103,9 +109,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """P-values adjusted for their number by the step-down method of Holm (1979).
 
     Rejecting where the adjusted value is below 0.05 is wrong about any of them at most 5 times of
-    100, however the tests depend on one another. None stays None and is not counted.
+    100, however the tests depend on one another. None stays None and is not counted, and so does
+    what is not a number.
     """
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None and not np.isnan(p))
     adjusted: list[float | None] = [None] * len(p_values)
     highest = 0.0
     for rank, (p, i) in enumerate(known):

@@ -36,6 +36,9 @@ def conv_on_cpu(
         {*window_strides, *(lhs_dilation or ()), *(rhs_dilation or ())} == {1}
         and padding == "SAME"
         and feature_group_count == 1
+        and kwargs.get("batch_group_count", 1) == 1
+        and kwargs.get("precision") is None
+        and kwargs.get("preferred_element_type") is None
     )
     height, width, channels, _ = rhs.shape
     if (

@@ -2,7 +2,8 @@
 
 Codes are unsigned 32-bit words as ``phash_jax.codes.pack`` makes them, ``[number, words]``. All
 results are exact. ``distance`` and ``hex_distance`` are pure functions for use inside ``jit``; the
-searches take and return host arrays, work in tiles, and can spread these over several devices.
+searches take and return host arrays, work in tiles, and can spread these over several devices. A
+radius or a number that is not whole is a TypeError.
 
 Distances are counted by XOR and population count. The other way, products of codes of -1 and +1,
 makes XLA write every product to memory before it is compared: for codes of 64 bits on one CPU core
@@ -20,6 +21,8 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int32, Int64, Shaped, UInt32
+
+from phash_jax.choices import whole_number
 
 _WORD = 32
 _DIGIT = 4
@@ -192,8 +195,7 @@ def pairs_within(
         ValueError: not uint32, not two axes, not the same number of words, a negative radius, a
             negative ``max_pairs``, or no devices.
     """
-    if max_pairs < 0:
-        raise ValueError(f"max_pairs must be 0 or more, got {max_pairs}")
+    max_pairs = whole_number(max_pairs, "max_pairs", least=0)
     search = _search(a, b, radius=radius, devices=devices)
     counts = _counts(search)
     listed_before = np.cumsum(counts) - counts
@@ -225,7 +227,8 @@ def k_nearest(
     """
     queries, codes = np.asarray(_listed(queries, "queries")), np.asarray(_listed(codes, "codes"))
     _check_same_words(queries, codes)
-    if not 1 <= k <= len(codes):
+    k = whole_number(k, "k", least=1)
+    if k > len(codes):
         raise ValueError(f"k must be from 1 to the number of codes, {len(codes)}, got {k}")
     mesh = _mesh(devices)
     if not len(queries):
@@ -297,8 +300,7 @@ def _search(a, b, *, radius: int, devices: Sequence[jax.Device] | None) -> _Sear
     lanes = np.asarray(_listed(a, "a"))
     rows = lanes if b is None else np.asarray(_listed(b, "b"))
     _check_same_words(lanes, rows)
-    if radius < 0:
-        raise ValueError(f"radius must be 0 bits or more, got {radius}")
+    radius = whole_number(radius, "radius", least=0)
     start = np.arange(1, len(lanes) + 1) if b is None else np.zeros(len(lanes))
     radius = min(radius, _WORD * lanes.shape[1])
     return _Search(lanes, start.astype(np.int32), rows, radius, _mesh(devices))

@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import shlex
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,7 +140,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     if processes.is_first():
         # Of a run that was killed right after its catalog was whole.
         catalog.clear_parts(workdir)
-        shutil.rmtree(workdir / _TROUBLES, ignore_errors=True)
+        catalog.remove_parts(workdir / _TROUBLES)
         summary = _summary(
             files,
             workdir,

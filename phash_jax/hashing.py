@@ -17,7 +17,6 @@ used inside ``jit``, ``vmap`` and ``shard_map``.
 """
 
 import functools
-import operator
 from collections.abc import Callable
 from typing import NamedTuple, SupportsIndex
 
@@ -28,7 +27,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
-from phash_jax.choices import choose
+from phash_jax.choices import choose, whole_number
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, resize
 
 _LOW_FREQUENCY_FACTOR = 4
@@ -60,6 +59,9 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
         hash_size: side of the hash, bits.
         height: of the picture, pixels.
         width: of the picture, pixels.
+
+    Raises:
+        ValueError: another name.
     """
     if name == "average_hash":
         return hash_size, hash_size
@@ -70,6 +72,8 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
     if name == "whash":
         side = max(hash_size, 2 ** (min(height, width).bit_length() - 1))
         return side, side
+    if name not in ("phash", "phash_simple"):
+        raise ValueError(f"{name} is no hash that reduces a picture")
     return _LOW_FREQUENCY_FACTOR * hash_size, _LOW_FREQUENCY_FACTOR * hash_size
 
 
@@ -114,7 +118,10 @@ def _above_median(values: Array) -> tuple[Bool[Array, "h w"], Float32[Array, ""]
 def dct_matrix(size: int, num_rows: int) -> np.ndarray:
     """First rows of the unnormalised DCT-II, ``2 cos(pi k (2 i + 1) / (2 size))``, float64."""
     frequency, position = np.arange(num_rows)[:, None], np.arange(size)
-    return 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
+    matrix = 2 * np.cos(np.pi * frequency * (2 * position + 1) / (2 * size))
+    # Every later caller gets it too.
+    matrix.setflags(write=False)
+    return matrix
 
 
 def _check_sum(name: str, hash_size: int, *, side: int, highest: int = 255) -> None:
@@ -284,7 +291,8 @@ def _color(image, *, binbits, generation):
 
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
     """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
-    images = jnp.asarray(images)
+    # Looked at before it is converted, which may change its type.
+    images = images if isinstance(images, jax.Array) else np.asarray(images)
     if images.dtype != jnp.uint8:
         raise TypeError(f"a hash takes uint8 values from 0 to 255, got {images.dtype}")
     trailing = 3 if images.ndim >= 3 and images.shape[-1] == 3 else 2
@@ -295,7 +303,7 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     generation = choose(PILLOW_GENERATIONS, pillow, "pillow")
     of_one = functools.partial(of_one, generation=generation, **static)
     batch = images.shape[: images.ndim - trailing]
-    flat = images.reshape(-1, *images.shape[images.ndim - trailing :])
+    flat = jnp.asarray(images).reshape(-1, *images.shape[images.ndim - trailing :])
     decision = jax.vmap(of_one)(flat)
     decision = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decision)
     # Also where the user has enabled float64.
@@ -304,11 +312,7 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
 
 
 def _checked(hash_size: SupportsIndex) -> int:
-    # Small integers of NumPy would wrap around.
-    hash_size = operator.index(hash_size)
-    if hash_size < 2:
-        raise ValueError(f"hash_size must be 2 or more, got {hash_size}")
-    return hash_size
+    return whole_number(hash_size, "hash_size", least=2)
 
 
 def average_hash(
@@ -438,9 +442,7 @@ def colorhash(
 
     Equal to ``imagehash.colorhash`` of ImageHash 4.3.2.
     """
-    binbits = operator.index(binbits)
-    if not 1 <= binbits <= _MOST_COLOR_BITS:
-        raise ValueError(f"binbits must be 1 to {_MOST_COLOR_BITS}, got {binbits}")
+    binbits = whole_number(binbits, "binbits", least=1, most=_MOST_COLOR_BITS)
     return _hash(_color, images, binbits=binbits, pillow=pillow, with_margin=with_margin)
 
 

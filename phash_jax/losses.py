@@ -18,15 +18,22 @@ def sigmoid_cross_entropy(
     logits: Float[Array, "n k"], labels: Int[Array, " n"]
 ) -> Float[Array, " n"]:
     """One-vs-all: the sum over outputs of each one's own binary cross-entropy, nats."""
-    targets = jax.nn.one_hot(labels, logits.shape[-1])
+    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return optax.sigmoid_binary_cross_entropy(logits, targets).sum(-1)
+
+
+def hinge(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
+    """Multiclass: by how much the highest other logit plus 1 is above the label's own, or 0."""
+    # Optax computes it in 64 bits where these are enabled.
+    return optax.losses.multiclass_hinge_loss(logits, labels).astype(logits.dtype)
 
 
 def smoothed_cross_entropy(label_smoothing: float) -> Loss:
     """Softmax cross-entropy against targets with a share spread over all outputs, nats."""
 
     def loss(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
-        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
+        one_hot = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+        targets = optax.smooth_labels(one_hot, label_smoothing)
         return optax.softmax_cross_entropy(logits, targets)
 
     return loss
@@ -35,7 +42,7 @@ def smoothed_cross_entropy(label_smoothing: float) -> Loss:
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
-    "hinge": optax.losses.multiclass_hinge_loss,
+    "hinge": hinge,
 }
 
 

@@ -1,5 +1,6 @@
 """Near-duplicates among hashed pictures: the pairs, the groups they form, and a contact sheet."""
 
+import bisect
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -59,14 +60,18 @@ def find(words: UInt32[np.ndarray, "n words"], *, radius: int, max_pairs: int) -
     found = hamming.pairs_within(words, radius=radius, max_pairs=max_pairs)
     total, complete_to = int(found.total), radius
     listed = _columns(found)
-    while complete_to >= 0 and found.total > max_pairs:
+    if total > max_pairs:
+        radii = range(min(radius, 32 * words.shape[1]))
+        complete_to = bisect.bisect_right(
+            radii, max_pairs, key=lambda radius: hamming.count_within(words, radius=radius)
+        )
         complete_to -= 1
-        if complete_to < 0:
-            break
-        found = hamming.pairs_within(words, radius=complete_to, max_pairs=max_pairs)
-        nearer = _columns(found)
-        # Of what was found so far, what lies within the smaller radius is now found again.
-        listed = np.concatenate([nearer, listed[:, listed[2] > complete_to]], axis=1)
+        # The first pairs of the next radius, with all that are nearer.
+        found = hamming.pairs_within(words, radius=complete_to + 1, max_pairs=max_pairs)
+        listed = _columns(found)
+        if complete_to >= 0:
+            found = hamming.pairs_within(words, radius=complete_to, max_pairs=max_pairs)
+            listed = np.concatenate([_columns(found), listed[:, listed[2] > complete_to]], axis=1)
     listed = listed[:, np.lexsort((listed[1], listed[0], listed[2]))][:, :max_pairs]
     left, right, distance = listed
     group = _groups(left, right, distance, len(words))

@@ -98,6 +98,8 @@ def lanczos_weights(size: int, new_size: int) -> np.ndarray:
         weights[row, first:last] = np.trunc(
             window * 2.0**_FRACTION_BITS + np.where(window < 0, -0.5, 0.5)
         )
+    # Every later caller gets them too.
+    weights.setflags(write=False)
     return weights
 
 

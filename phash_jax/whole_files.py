@@ -15,7 +15,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     old file stays and nothing else is left.
 
     Args:
-        path: the file. Beside it lies meanwhile the one to write, ``<name>.partial``.
+        path: the file. Beside it lies meanwhile the one to write, ``<name>.partial``; so only one
+            process may write it at a time, such as the one that holds the workdir.
 
     Raises:
         OSError: the file cannot be written, errno ENOSPC for want of space.

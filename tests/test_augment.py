@@ -57,6 +57,14 @@ def test_each_share_is_distorted_in_its_way_on_any_number_of_devices(dataset):
         np.testing.assert_array_equal(augmented(images, shards), one)
 
 
+def test_float64_moves_as_float32():
+    image = jnp.arange(8 * 8 * 3, dtype=jnp.uint8).reshape(8, 8, 3)
+    moves = jax.vmap(lambda key: random_move(key, image, flip=True, max_shift=2))
+    expected = moves(jax.random.split(jax.random.key(0), 12))
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(moves(jax.random.split(jax.random.key(0), 12)), expected)
+
+
 def test_moves_tell_nothing_of_what_a_distortion_draws(monkeypatch):
     def drawn(key, image, severity):
         """What the first key of a split decides, beside what moved the image."""

@@ -274,6 +274,15 @@ def test_a_folder_of_images_is_refused_to_another_dataset(tmp_path, npz, source)
     assert written == {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
 
 
+def test_parts_are_joined_by_number_and_nothing_else_is_removed(tmp_path):
+    for index in (999_999, 1_000_000, 7):
+        catalog.write_part(tmp_path, index, {"n": np.array([index])})
+    (tmp_path / "parts" / "mine.txt").write_text("")
+    path = catalog.finish(tmp_path)
+    assert catalog.read_columns(path, ["n"])["n"].tolist() == [7, 999_999, 1_000_000]
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["mine.txt"]
+
+
 def test_a_folder_without_images_is_taken_by_another_dataset(tmp_path):
     fields = {"hash.names": "average_hash", "catalog.image_dir": str(tmp_path / "images")}
     (tmp_path / "images").mkdir()

@@ -90,7 +90,7 @@ def test_text_of_real_hashes():
         ),
         (
             lambda: codes.unpack.__wrapped__(np.zeros(2, np.uint64), shape=(8, 8)),
-            "packed hashes are uint32, got uint64",
+            r"packed hashes are uint32 words on the last axis, got uint64 \(2,\)",
         ),
         (lambda: codes.pack.__wrapped__(jnp.zeros(8, bool)), "rows and columns, got .* shape .8,"),
         (
@@ -102,6 +102,16 @@ def test_text_of_real_hashes():
 def test_what_is_no_hash_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_shape_may_be_of_small_integers():
+    shape = (np.uint8(16), np.uint8(16))
+    bits = codes.from_hex("0" * 63 + "5", shape=shape)
+    assert codes.to_int(bits) == 5
+    np.testing.assert_array_equal(codes.unpack(codes.pack(jnp.asarray(bits)), shape=shape), bits)
+    for wrong in ((-8, -8), (0, 8)):
+        with pytest.raises(ValueError, match="each side of a hash's shape must be 1 or more"):
+            codes.from_int(0, shape=wrong)
 
 
 def test_only_imagehashes_are_converted():

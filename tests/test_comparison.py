@@ -1,5 +1,7 @@
 """Statistics over seeds."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -60,6 +62,13 @@ def test_paired_difference_where_there_is_little_to_compare():
     assert 0.4 - 0.3 != 0.3 - 0.2
     assert shifted == {"mean": pytest.approx(0.1), "ci95": None, "p": None, "seeds": 2}
     assert mean_and_interval([0.7, 0.7, 0.7]) == {"mean": pytest.approx(0.7), "ci95": None}
+
+
+def test_what_is_not_a_number_is_not_counted_and_a_seed_counts_once():
+    adjusted = holm([math.nan, 0.01, None, 0.02])
+    assert adjusted == [None, 0.02, None, 0.02]
+    with pytest.raises(ValueError, match="a seed is there twice: 0, 0"):
+        paired_difference([1, 2], [1, 2], our_seeds=[0, 0], base_seeds=[0, 1])
 
 
 def test_holm_adjusts_step_by_step():

@@ -187,9 +187,13 @@ def test_what_is_no_image_is_refused(name):
     ):
         with pytest.raises(error, match=f"{name} takes .*{message}"):
             distort(key, image, 1)
-    for severity in (-1, 6, np.int64(6)):
+    image = np.zeros((8, 8, 3), np.uint8)
+    for severity in (-1, 6, np.int64(6), np.array(7)):
         with pytest.raises(ValueError, match=f"severity must be 0 to 5, got {severity}"):
-            distort(key, np.zeros((8, 8, 3), np.uint8), severity)
+            distort(key, image, severity)
+    for severity in (3.0, None, jnp.float32(3), jnp.arange(5)):
+        with pytest.raises(TypeError, match=r"severity must be (a|one) whole number"):
+            distort(key, image, severity)
 
 
 def test_a_large_image_has_crystals_no_larger_than_can_be():
@@ -200,5 +204,7 @@ def test_a_large_image_has_crystals_no_larger_than_can_be():
 
 def test_parameters_are_of_five_severities():
     assert [float(at_severity((1, 2, 3, 4, 5), s)) for s in range(6)] == [1, 1, 2, 3, 4, 5]
+    far = jnp.array([-(2**31), 2**31 - 1], jnp.int32)
+    assert [float(at_severity((1, 2, 3, 4, 5), s)) for s in far] == [1, 5]
     with pytest.raises(ValueError, match="parameters of 5 severities are needed, got 2"):
         at_severity((1, 2), 1)

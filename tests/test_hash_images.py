@@ -325,6 +325,24 @@ def test_without_near_duplicates(tmp_path, count):
     assert not (tmp_path / "out" / "near_duplicates.png").exists()
 
 
+@pytest.mark.parametrize("max_pairs", [0, 1, 5, 40, 200])
+def test_the_nearest_pairs_are_listed_whatever_the_radius(max_pairs):
+    words = np.random.default_rng(0).integers(0, 2**9, (24, 1)).astype(np.uint32)
+    distances = [
+        (int(words[i, 0] ^ words[j, 0]).bit_count(), i, j) for i in range(24) for j in range(i)
+    ]
+    for radius in (2, 5, 1_000_000_000):
+        pairs = near_duplicates.find(words, radius=radius, max_pairs=max_pairs)
+        near = sorted(distance for distance, *_ in distances if distance <= radius)
+        assert pairs.total == len(near)
+        assert pairs.distance.tolist() == near[:max_pairs]
+        if len(near) <= max_pairs:
+            assert pairs.complete_to == radius
+        else:
+            complete = [r for r in range(-1, 10) if sum(d <= r for d in near) <= max_pairs]
+            assert pairs.complete_to == max(complete)
+
+
 def test_contact_sheet_bears_odd_names_many_groups_and_lost_pictures(tmp_path):
     words = np.repeat(np.arange(40, dtype=np.uint32) << 8, 9)[:, None]
     pairs = near_duplicates.find(words, radius=0, max_pairs=10_000)

@@ -269,6 +269,21 @@ def test_sums_of_large_pictures_do_not_overflow():
     np.testing.assert_array_equal(ours, theirs.hash)
 
 
+def test_what_all_callers_share_cannot_be_changed():
+    for shared in (resampling.lanczos_weights(32, 8), hashing.dct_matrix(32, 8)):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[:] = 0
+
+
+def test_another_type_is_named_as_it_came():
+    for images in (np.zeros((8, 8)), np.zeros((8, 8), ">u2"), np.zeros((8, 8), np.int64)):
+        kind = images.dtype
+        with pytest.raises(TypeError, match=f"takes uint8 values from 0 to 255, got {kind}"):
+            hashing.phash.__wrapped__(images)
+    with pytest.raises(ValueError, match="dhash_vertcal is no hash that reduces a picture"):
+        hashing.reduced_size("dhash_vertcal", hash_size=8, height=9, width=9)
+
+
 def test_margins_are_float32_with_float64_enabled_too():
     images = make_images("random", count=2)
     with jax.enable_x64(True):

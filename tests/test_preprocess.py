@@ -100,6 +100,22 @@ def test_only_what_is_possible_is_asked_for():
             squeeze_bit_depth(image, bits=bits)
     with pytest.raises(ValueError, match="thresholds must be 1 or more, got 0"):
         thermometer(image, thresholds=0)
+    with pytest.raises(ValueError, match="radius must be 0 or more, got -1"):
+        local_average_hash_image(image, radius=-1)
+    with pytest.raises(TypeError, match=r"bits must be a whole number, got 2\.5"):
+        squeeze_bit_depth.__wrapped__(image, bits=2.5)
+
+
+def test_small_integers_of_numpy_do_not_wrap_around():
+    image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
+    for of, argument, value in (
+        (squeeze_bit_depth, "bits", np.int8(8)),
+        (thermometer, "thresholds", np.uint8(2)),
+        (local_average_hash_image, "radius", np.int8(100)),
+    ):
+        of = of.__wrapped__
+        small = of(jnp.asarray(image), **{argument: value})
+        np.testing.assert_array_equal(small, of(jnp.asarray(image), **{argument: int(value)}))
 
 
 def test_a_window_whose_sum_would_overflow_is_refused():
@@ -169,6 +185,10 @@ def test_a_window_over_the_whole_image_gives_the_average_hash():
     np.testing.assert_array_equal(
         local_average_hash_image(image, radius=8), average_hash_image(image)
     )
+    # In no more time.
+    np.testing.assert_array_equal(
+        local_average_hash_image(image, radius=10**9), average_hash_image(image)
+    )
 
 
 @pytest.mark.parametrize("name", PREPROCESS)
@@ -180,6 +200,8 @@ def test_inputs_have_their_bits_and_are_the_same_under_jit_and_vmap(name):
     assert inputs.max() == 1
     np.testing.assert_allclose(inputs[2], PREPROCESS[name](jnp.asarray(batch[2])), rtol=1e-6)
     assert (set(np.unique(inputs)) == {0, 1}) == (name not in SEVERAL_BITS_A_VALUE)
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(jax.jit(jax.vmap(PREPROCESS[name]))(batch), inputs)
     levels = [len(np.unique(channel)) for channel in np.moveaxis(inputs, -1, 0)]
     assert sum(np.log2(levels)) * inputs[0, ..., 0].size == BITS_PER_PIXEL[name] * 32 * 32
 

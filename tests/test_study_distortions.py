@@ -165,7 +165,7 @@ def test_noise_lies_on_the_raised_contrast():
 
 @pytest.mark.parametrize("cell_size", [0, 1501])
 def test_cells_without_a_pixel_or_too_large_are_refused(cell_size):
-    with pytest.raises(ValueError, match=f"cell_size must be 1 to 1500 pixels, got {cell_size}"):
+    with pytest.raises(ValueError, match=f"cell_size must be 1 to 1500, got {cell_size}"):
         crystallize(KEY, make_image(), cell_size=cell_size)
 
 

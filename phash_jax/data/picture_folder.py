@@ -139,7 +139,9 @@ def _read_split(
                     else f"wanted files that end in {listed(EXTENSIONS)}"
                 )
             )
-    return Split(images[kept], labels[kept], np.array(ids)[kept]), skipped
+    # A copy would take the memory twice.
+    images = images if kept.all() else images[kept]
+    return Split(images, labels[kept], np.array(ids)[kept]), skipped
 
 
 def _decode(path: Path, image_size: int) -> UInt8[np.ndarray, "size size 3"]:

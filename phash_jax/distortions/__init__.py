@@ -7,10 +7,11 @@ import functools
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Int32, Key, UInt8
 
-from phash_jax.choices import choose, names
+from phash_jax.choices import choose, names, whole_number
 from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.severity import MAX_SEVERITY
@@ -31,15 +32,19 @@ def _checked(name: str, distortion: Distortion) -> Distortion:
 
     @functools.wraps(distortion)
     def of_one(key, image, severity):
-        if getattr(image, "dtype", None) != np.uint8:
+        if getattr(image, "dtype", None) != jnp.uint8:
             kind = getattr(image, "dtype", type(image).__name__)
             raise TypeError(f"{name} takes uint8 values from 0 to 255, got {kind}")
         if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(
                 f"{name} takes one image [H, W, 3], for more jax.vmap; got {image.shape}"
             )
-        if isinstance(severity, int | np.integer) and not 0 <= severity <= MAX_SEVERITY:
-            raise ValueError(f"severity must be 0 to {MAX_SEVERITY}, got {severity}")
+        if not isinstance(severity, jax.Array):
+            severity = whole_number(severity, "severity", least=0, most=MAX_SEVERITY)
+        elif severity.shape or not jnp.issubdtype(severity.dtype, jnp.integer):
+            raise TypeError(
+                f"severity must be one whole number, got {severity.dtype} of shape {severity.shape}"
+            )
         return distortion(key, image, severity)
 
     return of_one

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float32, Float64, Int, Int32, Key, UInt8, UInt32
+from jaxtyping import Array, ArrayLike, Float32, Float64, Int, Int32, Int64, Key, UInt8, UInt32
 
 from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import (
@@ -33,6 +33,8 @@ _GLASS_SIGMA = (0.05, 0.25, 0.4, 0.25, 0.4)
 _GLASS_TIMES = (1, 1, 1, 2, 2)
 _ZOOM_STOPS = (1.06, 1.11, 1.16, 1.21, 1.26)
 _ZOOM_STEP = 0.01
+# Tables of large pictures are tens of megabytes.
+_SIZES_KEPT = 16
 
 
 def apply_matrices(
@@ -50,7 +52,7 @@ def apply_matrices(
     return jnp.moveaxis(lax.optimization_barrier(values), 0, 2)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def gaussian_matrices(
     sigmas: tuple[float, ...], size: int, *, truncate: float, edge: str
 ) -> Float32[np.ndarray, "sigmas {size} {size}"]:
@@ -286,7 +288,7 @@ def zoom_blur(
     total = (
         _zoomed_at_once(unit, severity)
         if max(image.shape[:2]) <= _MOST_AT_ONCE
-        else _zoomed_by_matrices(unit, severity)
+        else _zoomed_by_taps(unit, severity)
     )
     number = at_severity([len(_zoom_factors(stop)) for stop in _ZOOM_STOPS], severity)
     return unless_clean(severity, image, from_unit((unit + total) / (number + 1)))
@@ -313,7 +315,7 @@ def _zoomed_at_once(unit: Float32[Array, "h w c"], severity: Severity) -> Float3
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _zoom_table(height: int, width: int) -> tuple[int, Float32[np.ndarray, "5 {height} n w w"]]:
     """Offset of the first row near each, and per severity and row the matrix from those near it."""
     by_rows, by_columns = (_zoom_matrices(size) for size in (height, width))
@@ -327,12 +329,41 @@ def _zoom_table(height: int, width: int) -> tuple[int, Float32[np.ndarray, "5 {h
     return int(first), table.astype(np.float32)
 
 
-def _zoomed_by_matrices(
-    unit: Float32[Array, "h w c"], severity: Severity
-) -> Float32[Array, "h w c"]:
-    """Sum of the enlarged images, one enlargement after the other."""
-    rows, columns = (at_severity(_zoom_matrices(size), severity) for size in unit.shape[:2])
-    return sum(apply_matrices(row, unit, column) for row, column in zip(rows, columns, strict=True))
+def _zoomed_by_taps(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
+    """Sum of the enlarged images, one enlargement after the other: two rows, two columns."""
+    return _sum_enlarged(
+        unit,
+        *(at_severity(table, severity) for size in unit.shape[:2] for table in _zoom_taps(size)),
+    )
+
+
+# Jitted because a loop in eager code is compiled in every call.
+@jax.jit
+def _sum_enlarged(unit, row, row_weight, column, column_weight):
+    def add(total, taps):
+        row, row_weight, column, column_weight = taps
+        rows = unit[row[0]] * row_weight[0, :, None, None]
+        rows = rows + unit[row[1]] * row_weight[1, :, None, None]
+        of_left = rows[:, column[0]] * column_weight[0, :, None]
+        return total + of_left + rows[:, column[1]] * column_weight[1, :, None], None
+
+    # As the image is, different on the devices of a user's shard_map or not.
+    total, _ = lax.scan(add, 0 * unit, (row, row_weight, column, column_weight))
+    return total
+
+
+@functools.lru_cache(maxsize=_SIZES_KEPT)
+def _zoom_taps(
+    size: int,
+) -> tuple[Int32[np.ndarray, "5 zooms 2 {size}"], Float32[np.ndarray, "5 zooms 2 {size}"]]:
+    """``zoom_taps`` per severity and factor; weights of 0 beyond the last factor."""
+    most = max(len(_zoom_factors(stop)) for stop in _ZOOM_STOPS)
+    places = np.zeros((MAX_SEVERITY, most, 2, size), np.int32)
+    weights = np.zeros((MAX_SEVERITY, most, 2, size), np.float32)
+    for severity, stop in enumerate(_ZOOM_STOPS):
+        for zoom, factor in enumerate(_zoom_factors(stop)):
+            places[severity, zoom], weights[severity, zoom] = zoom_taps(size, factor)
+    return places, weights
 
 
 def _zoom_factors(stop: float) -> Float64[np.ndarray, " zooms"]:
@@ -340,9 +371,8 @@ def _zoom_factors(stop: float) -> Float64[np.ndarray, " zooms"]:
     return np.arange(1, stop, _ZOOM_STEP)
 
 
-@functools.cache
 def _zoom_matrices(size: int) -> Float32[np.ndarray, "5 zooms {size} {size}"]:
-    """Per severity and factor the enlargement of a vector about its middle; 0 beyond the last."""
+    """``zoom_matrix`` per severity and factor; 0 beyond the last."""
     most = max(len(_zoom_factors(stop)) for stop in _ZOOM_STOPS)
     matrices = np.zeros((MAX_SEVERITY, most, size, size), np.float32)
     for of_severity, stop in zip(matrices, _ZOOM_STOPS, strict=True):
@@ -352,6 +382,16 @@ def _zoom_matrices(size: int) -> Float32[np.ndarray, "5 zooms {size} {size}"]:
 
 
 def zoom_matrix(size: int, factor: float) -> Float64[np.ndarray, "{size} {size}"]:
+    """As ``zoom_taps``, as a matrix."""
+    matrix = np.zeros((size, size))
+    for places, weights in zip(*zoom_taps(size, factor), strict=True):
+        matrix[np.arange(size), places] += weights
+    return matrix
+
+
+def zoom_taps(
+    size: int, factor: float
+) -> tuple[Int64[np.ndarray, "2 {size}"], Float64[np.ndarray, "2 {size}"]]:
     """Enlarges the middle of a vector to its whole size, interpolating linearly.
 
     The middle is cut out, enlarged as ``scipy.ndimage.zoom`` does (first and last value stay first
@@ -360,6 +400,9 @@ def zoom_matrix(size: int, factor: float) -> Float64[np.ndarray, "{size} {size}"
     Args:
         size: values in the vector.
         factor: 1 or more.
+
+    Returns:
+        For each value the places of the two that it lies between, and their weights.
     """
     cut = int(np.ceil(size / factor))
     start = (size - cut) // 2
@@ -368,7 +411,4 @@ def zoom_matrix(size: int, factor: float) -> Float64[np.ndarray, "{size} {size}"
     places = (np.arange(size) + (enlarged - size) // 2) * step
     whole = np.minimum(places.astype(int), max(0, cut - 2))
     part = places - whole
-    matrix = np.zeros((size, size))
-    matrix[np.arange(size), start + whole] += 1 - part
-    matrix[np.arange(size), start + np.minimum(whole + 1, cut - 1)] += part
-    return matrix
+    return start + np.stack([whole, np.minimum(whole + 1, cut - 1)]), np.stack([1 - part, part])

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
+from phash_jax.choices import whole_number
+
 
 def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, "h w c"]:
     """Moves every value away from 128 (towards it below level 0), clipped to 0..255.
@@ -14,9 +16,10 @@ def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, 
 
     Args:
         image: one uint8 image, 0 to 255, any size.
-        level: contrast level, -255 or more, not 259.
+        level: contrast level, a whole number, -255 or more, not 259.
 
     Raises:
+        TypeError: ``level`` is not whole.
         ValueError: ``level`` is 259, where the factor is infinite, or below -255.
     """
     return jnp.asarray(contrast_table(level))[image]
@@ -24,7 +27,8 @@ def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, 
 
 def contrast_table(level: int) -> UInt8[np.ndarray, " 256"]:
     """What every value from 0 to 255 becomes; see ``contrast_level``."""
-    if level == 259 or level < -255:
-        raise ValueError(f"a contrast level must be -255 or more and not 259, got {level}")
+    level = whole_number(level, "a contrast level", least=-255)
+    if level == 259:
+        raise ValueError("a contrast level must not be 259, where the factor is infinite")
     factor = 259 * (level + 255) / (255 * (259 - level))
     return np.clip(np.rint(128 + factor * (np.arange(256) - 128)), 0, 255).astype(np.uint8)

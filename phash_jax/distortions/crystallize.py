@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float32, Int32, Key, UInt8
 
+from phash_jax.choices import whole_number
+
 # A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2
 # A Voronoi cell lies within sqrt(2) sides of its site, so the sum of its values stays below 2^32.
@@ -27,10 +29,10 @@ def crystallize(
         cell_size: side of the grid's squares, pixels, 1 to 1500; 1 is the identity. Static.
 
     Raises:
-        ValueError: ``cell_size`` is out of range.
+        TypeError: ``cell_size`` is not whole.
+        ValueError: it is out of range.
     """
-    if not 1 <= cell_size <= MAX_CELL_SIZE:
-        raise ValueError(f"cell_size must be 1 to {MAX_CELL_SIZE} pixels, got {cell_size}")
+    cell_size = whole_number(cell_size, "cell_size", least=1, most=MAX_CELL_SIZE)
     if cell_size == 1:
         return image
     height, width, channels = image.shape

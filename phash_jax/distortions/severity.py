@@ -23,7 +23,7 @@ def at_severity(per_severity: Sequence | np.ndarray, severity: Severity) -> Arra
         raise ValueError(f"parameters of {MAX_SEVERITY} severities are needed, got {len(table)}")
     if table.dtype == np.float64:
         table = table.astype(np.float32)
-    return jnp.asarray(table)[jnp.clip(severity - 1, 0, MAX_SEVERITY - 1)]
+    return jnp.asarray(table)[jnp.clip(severity, 1, MAX_SEVERITY) - 1]
 
 
 def unless_clean(
