@@ -137,12 +137,19 @@ def test_photographs_are_distorted_as_by_the_libraries(real_cifar10, name, sever
     assert_equal_enough(name, real_cifar10.test.images[:NUM_IMAGES], severity)
 
 
+def test_large_pictures_are_zoomed_as_by_the_libraries():
+    images, _ = synthetic.generate(
+        seed=5, split="test", num_images=2, image_size=72, class_names=("cat", "truck")
+    )
+    assert_equal_enough("zoom_blur", images[:, :, :60], 4)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5), (5, 40), (40, 40)])
 def test_zooms_at_once_are_one_zoom_after_the_other(shape):
     unit = jnp.asarray(np.random.default_rng(1).random((*shape, 3), np.float32))
     for severity in range(1, 6):
         np.testing.assert_allclose(
             jax.jit(distortions.blur._zoomed_at_once)(unit, severity),
-            distortions.blur._zoomed_by_matrices(unit, severity),
+            distortions.blur._zoomed_by_taps(unit, severity),
             rtol=1e-5,
         )
