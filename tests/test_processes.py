@@ -258,7 +258,9 @@ def test_cataloging_a_dataset_in_two_processes(tmp_path):
     assert "2,110 images in" in outputs[0].read_text()
     assert "images in" not in outputs[1].read_text()
     images = {path.name: path.read_bytes() for path in (tmp_path / "images").iterdir()}
-    assert len(images) == 2110
+    # And whose they are.
+    assert len(images) == 2110 + 1
+    assert "dataset.txt" in images
 
     single = start([*cataloging, f"--workdir={alone}"], outputs[0])
     single.join(120)

@@ -328,7 +328,7 @@ def test_networks_are_described_each_kind_once(tmp_path):
     text = (tmp_path / "out" / "report.md").read_text()
     assert "The network (Fig 5.1) of original, phash: conv 5x5x64, relu, max-pool 2; conv" in text
     assert "(Fig 5.1) of drawn: conv 5x5x64, batch norm, relu, max-pool 2; conv 5" in text
-    assert "; 10 outputs. The study draws" in text
+    assert "; 10 outputs.\n\nThe study draws" in text
 
 
 def test_published_numbers_are_for_the_studys_classes():
