@@ -128,7 +128,7 @@ def clear_parts(folder: Path) -> None:
 
 def remove_parts(parts: Path) -> None:
     """Removes the numbered files of a folder, and the folder unless it holds something else."""
-    for path in parts.glob("part-*"):
+    for path in parts.glob("part-[0-9]*"):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         parts.rmdir()

@@ -123,14 +123,14 @@ def _has_matrix_unit() -> bool:
     return jax.default_backend() != "cpu" or "amx_int8" in processor.features().split()
 
 
-@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _bands(size: int, new_size: int) -> list[slice]:
-    """Outputs that are computed together, from those of the inputs that one of them needs.
+    """Outputs that are computed together, from those of the inputs that one of them needs."""
+    return [slice(0, new_size)] if _has_matrix_unit() else _cheapest_bands(size, new_size)
 
-    As many as take the fewest multiplications, those of the padding included.
-    """
-    if _has_matrix_unit():
-        return [slice(0, new_size)]
+
+@functools.lru_cache(maxsize=_SIZES_KEPT)
+def _cheapest_bands(size: int, new_size: int) -> list[slice]:
+    """As many as take the fewest multiplications, those of the padding included."""
     weights, num_digits = lanczos_weights(size, new_size), len(_digits(size, new_size))
 
     def cost(bands: list[slice]) -> int:

@@ -149,7 +149,7 @@ def test_zooms_at_once_are_one_zoom_after_the_other(shape):
     unit = jnp.asarray(np.random.default_rng(1).random((*shape, 3), np.float32))
     for severity in range(1, 6):
         np.testing.assert_allclose(
-            jax.jit(distortions.blur._zoomed_at_once)(unit, severity),
-            distortions.blur._zoomed_by_taps(unit, severity),
+            jax.jit(distortions.zoom._zoomed_at_once)(unit, severity),
+            distortions.zoom._zoomed_by_taps(unit, severity),
             rtol=1e-5,
         )

@@ -1,6 +1,6 @@
 """CIFAR-10-C's corruptions under their names: the 15 of its mean, and the 4 extra ones."""
 
-from phash_jax.distortions.blur import defocus_blur, gaussian_blur, glass_blur, zoom_blur
+from phash_jax.distortions.blur import defocus_blur, gaussian_blur, glass_blur
 from phash_jax.distortions.color import brightness, contrast, saturate
 from phash_jax.distortions.elastic import elastic_transform
 from phash_jax.distortions.jpeg import jpeg_compression
@@ -9,6 +9,7 @@ from phash_jax.distortions.noise import gaussian_noise, impulse_noise, shot_nois
 from phash_jax.distortions.pixelate import pixelate
 from phash_jax.distortions.spatter import spatter
 from phash_jax.distortions.weather import fog, frost, snow
+from phash_jax.distortions.zoom import zoom_blur
 
 # In the order of the paper's tables.
 CIFAR10C = {

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Key, UInt8
 
-from phash_jax.distortions.blur import apply_matrices, zoom_matrix
+from phash_jax.distortions.blur import apply_matrices
 from phash_jax.distortions.motion_blur import shift_weights, smear
 from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
+from phash_jax.distortions.zoom import zoom_matrix
 
 # Mean and deviation of the flakes, from where they count, and how much of the image stays.
 _FLAKES = (

@@ -130,7 +130,7 @@ def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
         for field, value in run.config.items()
         if field not in _NO_PART_OF_A_RECIPE
         and is_read(field, job="train")
-        and not field.startswith((*but,))
+        and not field.startswith(tuple(but))
     }
 
 
