@@ -4,26 +4,22 @@ import csv
 import functools
 import itertools
 import json
-import re
-import shlex
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import ml_collections
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from phash_jax import catalog, near_duplicates, pictures, processes, provenance
+from phash_jax import catalog, pictures, processes, provenance
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
+from phash_jax.hash_images_report import summarize
 from phash_jax.json_files import damaged, read_json, write_json
 from phash_jax.picture_hashes import (
     Kind,
     PictureBatches,
-    bits_shape,
     common_kinds,
     hash_part,
     prepare,
@@ -141,7 +137,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         # Of a run that was killed right after its catalog was whole.
         catalog.clear_parts(workdir)
         catalog.remove_parts(workdir / _TROUBLES)
-        summary = _summary(
+        summary = summarize(
             files,
             workdir,
             took,
@@ -263,107 +259,3 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
             f"none of the {num_files:,} files can be read ({': '.join(unreadable[0])}; all in "
             f"{workdir / 'unreadable.csv'}): name a folder with pictures, and a new --workdir"
         )
-
-
-def _count_rows(path: Path) -> Counter:
-    """How often each reason is given; what stands in brackets, such as a number of bytes, apart."""
-    if not path.exists():
-        raise WorkdirError(
-            f"{path} is missing: remove {path.parent / 'catalog.parquet'} too, and the same "
-            "command hashes the pictures again"
-        )
-    with path.open(newline="", encoding="utf-8") as file:
-        reasons = [row[1] for row in itertools.islice(csv.reader(file), 1, None)]
-    return Counter(re.sub(r" \([^()]*\)", "", reason) for reason in reasons)
-
-
-def _summary(
-    files: Sequence[pictures.PictureFile],
-    workdir: Path,
-    took: str,
-    *,
-    hashes: Sequence[str],
-    hash_size: int,
-    near_hash: str,
-    near_radius: int,
-    near_max_pairs: int,
-    max_pixels: int,
-) -> str:
-    """Finds and draws the near-duplicates; returns what is to be told of the whole run."""
-    path = workdir / "catalog.parquet"
-    near_columns = _column_names(near_hash, hash_size)
-    columns = catalog.read_columns(path, ["ImageAddr", "fragile", *near_columns])
-    addresses = columns["ImageAddr"].tolist()
-    words = near_duplicates.codes({name: columns[name] for name in near_columns})
-    pairs = near_duplicates.find(words, radius=near_radius, max_pairs=near_max_pairs)
-    listed, sheet = workdir / "near_duplicates.csv", workdir / "near_duplicates.png"
-    near_duplicates.write_csv(pairs, addresses, listed)
-    lines = [f"{len(addresses):,} of {len(files):,} files hashed {took}: {path}"]
-    for name, what in (
-        ("unreadable", "files that cannot be read"),
-        ("warnings", "warnings by Pillow about pictures that can be read"),
-    ):
-        reasons = _count_rows(workdir / f"{name}.csv")
-        if reasons:
-            most = "; ".join(f"{count:,} x {why}" for why, count in reasons.most_common(3))
-            more = f"; {len(reasons) - 3:,} more reasons" if len(reasons) > 3 else ""
-            lines.append(f"{what}: {reasons.total():,} ({most}{more}), in {workdir / name}.csv")
-    fragile = Counter(name for some in columns["fragile"] if some for name in some.split(","))
-    if fragile:
-        lines.append(
-            "hashes decided by a tie or by rounding, where ImageHash may give other bits: "
-            + ", ".join(f"{fragile[name]:,} of {name}" for name in hashes if fragile[name])
-            + " (column fragile)"
-        )
-    within = f"within {near_radius} bits of {near_hash}"
-    if not pairs.total:
-        sheet.unlink(missing_ok=True)
-        lines.append(
-            f"no near-duplicates {within}; a larger --config.pictures.near_radius finds pictures "
-            "that differ more"
-        )
-        return "\n".join(lines)
-    _draw(files, addresses, pairs, words, sheet, max_pixels=max_pixels)
-    num_groups = pairs.group.max() + 1
-    groups = f"{num_groups:,} groups" if num_groups > 1 else "one group"
-    lines.append(f"pairs {within}: {pairs.total:,}, in {groups}: {listed}")
-    if pairs.total > len(pairs.left):
-        complete = (
-            f"all up to distance {pairs.complete_to}"
-            if pairs.complete_to >= 0
-            else "not even all of distance 0"
-        )
-        lines[-1] += (
-            f"; only the {len(pairs.left):,} closest are listed and grouped, {complete}: raise "
-            "--config.pictures.near_max_pairs for more"
-        )
-    lines += [
-        f"next: look at {sheet}, and query the catalog, such as",
-        f"  python -m phash_jax.catalog {shlex.quote(str(workdir))} "
-        '"SELECT ImageAddr FROM images LIMIT 10"',
-    ]
-    return "\n".join(lines)
-
-
-def _column_names(name: str, hash_size: int) -> list[str]:
-    return list(catalog.hash_columns(name, np.zeros((1, *bits_shape(name, hash_size)), bool)))
-
-
-def _draw(
-    files: Sequence[pictures.PictureFile],
-    addresses: Sequence[str],
-    pairs: near_duplicates.NearDuplicates,
-    words: np.ndarray,
-    path: Path,
-    *,
-    max_pixels: int,
-) -> None:
-    by_address: Mapping[str, pictures.PictureFile] = {file.address: file for file in files}
-
-    def thumbnail(number: int) -> Image.Image | None:
-        file = [by_address[addresses[number]]]
-        options = {"threads": 1, "max_pixels": max_pixels}
-        with pictures.reading(file, near_duplicates.small, **options) as read:
-            return next(read).value
-
-    near_duplicates.draw(pairs, words, lambda number: addresses[number], thumbnail, path)

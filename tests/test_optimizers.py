@@ -7,7 +7,7 @@ import optax
 import pytest
 from conftest import load_config
 
-from phash_jax.losses import make_loss, smoothed_cross_entropy
+from phash_jax.losses import LOSSES, make_loss, smoothed_cross_entropy
 from phash_jax.optimizers import SCHEDULES, average_parameters, averaged, make_optimizer
 
 
@@ -141,3 +141,13 @@ def test_updates_by_hand():
     adam = optimizer(name="adam", learning_rate=0.1)
     update, _ = adam.update(gradient, adam.init(params), params)
     np.testing.assert_allclose(update, [-0.1, 0.1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "smoothing"), [*((name, 0.0) for name in LOSSES), ("softmax_cross_entropy", 0.1)]
+)
+def test_losses_are_float32_with_float64_enabled_too(name, smoothing):
+    logits, labels = np.zeros((4, 3), np.float32), np.zeros(4, np.int32)
+    with jax.enable_x64(True):
+        loss = make_loss(name, label_smoothing=smoothing)(jnp.asarray(logits), jnp.asarray(labels))
+    assert loss.dtype == jnp.float32

@@ -112,3 +112,13 @@ def test_other_kernels_are_refused():
         winograd.conv(jnp.zeros((1, 8, 8, 3)), jnp.zeros((7, 7, 3, 4)))
     with pytest.raises(ValueError, match="got 3x5"):
         winograd.conv(jnp.zeros((1, 8, 8, 3)), jnp.zeros((3, 5, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    "options", [{"precision": "highest"}, {"preferred_element_type": jnp.float32}]
+)
+def test_what_is_asked_of_the_direct_convolution_is_done_by_it(options):
+    x, kernel = jnp.zeros((1, 8, 8, 16)), jnp.zeros((5, 5, 16, 16))
+    layout = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
+    program = jax.make_jaxpr(lambda x, w: conv_on_cpu(x, w, (1, 1), "SAME", **layout, **options))
+    assert "conv_general_dilated" in str(program(x, kernel))
