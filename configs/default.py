@@ -128,6 +128,10 @@ def get_config() -> ConfigDict:
     train.max_zoom = 0.0
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0
+    # Mix each with another one of its batch, in the loss also their labels: the shares are drawn
+    # from the beta distribution with both parameters this. 0: none; 1: all shares alike. From 0 to
+    # 100. After all these, before the distortions.
+    train.mixup = 0.0
     # Learn from trained networks: the workdir of a single run, and how many of its seeds teach,
     # from the first on, a different one at each step. They see the images before they are distorted
     # and preprocessed. Empty: none. And the share of their answers in the loss, the rest is that of

@@ -22,7 +22,16 @@ from jaxtyping import Array, Int, Int32, PyTree, UInt8
 from tqdm import tqdm
 
 from phash_jax import checkpoint, processes
-from phash_jax.augment import Augment, augment_names, check_smaller, make_augment, make_move
+from phash_jax.augment import (
+    Augment,
+    Mixup,
+    augment_names,
+    check_smaller,
+    make_augment,
+    make_mixup,
+    make_move,
+    partners,
+)
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
 from phash_jax.choices import at_least, choose
 from phash_jax.data.dataset import Split
@@ -110,6 +119,7 @@ def make_train_step(
     *,
     batch_size: int,
     move: Augment | None = None,
+    mixup: Mixup | None = None,
     augment: Augment | None = None,
     augment_parts: int = 1,
     teacher: Teacher | None = None,
@@ -122,9 +132,11 @@ def make_train_step(
     split: every shard draws the same ``batch_size`` indices (with replacement) and takes its share;
     or, ``streamed``, they are that share. Gradients are averaged over the shards. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
-    A shard's share of the batch is changed before preprocessing, by ``move`` and then by
-    ``augment``, in ``augment_parts`` ways. A ``teacher`` sees what ``move`` has made, and its
-    answers take that share of the loss. Dropout alone depends on how many shards there are.
+    A shard's share of the batch is changed before preprocessing, by ``move``, then by ``mixup``,
+    whose shares also weigh the losses against both labels, then by ``augment``, in
+    ``augment_parts`` ways. A ``teacher`` sees what the first two have made, and its answers take
+    that share of the loss. Accuracy is that against the label of the larger share. Dropout alone
+    depends on how many shards there are.
     """
 
     def train_step(
@@ -139,6 +151,8 @@ def make_train_step(
         augment_key = step_key(state.seed, AUGMENT, state.step)
         if move is not None:
             images = move(augment_key, images)
+        if mixup is not None:
+            images, shares = mixup(augment_key, images)
         taught = None if teacher is None else teacher(images, state.step)
         if augment is not None:
             images = augment(augment_key, images)
@@ -157,6 +171,8 @@ def make_train_step(
             )
             accuracy = jnp.mean(jnp.argmax(logits, -1) == labels)
             loss = loss_fn(logits, labels)
+            if mixup is not None:
+                loss = shares * loss + (1 - shares) * loss_fn(logits, partners(labels))
             if taught is not None:
                 loss = with_teacher(loss, logits, taught, share=teacher_share)
             return loss.mean(), (accuracy, updated.get("batch_stats", {}))
@@ -262,6 +278,8 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         at_least(0, cfg[field], f"train.{field}")
     if not 0 <= cfg.max_zoom <= 1:
         raise ValueError(f"train.max_zoom must be from 0 to 1, got {cfg.max_zoom}")
+    if not 0 <= cfg.mixup <= 100:
+        raise ValueError(f"train.mixup must be from 0 to 100, got {cfg.mixup}")
     if not 0 <= cfg.teacher_share <= 1:
         raise ValueError(f"train.teacher_share must be from 0 to 1, got {cfg.teacher_share}")
     if cfg.seed + cfg.num_seeds > 2**31:
@@ -334,6 +352,7 @@ def make_init_and_step(
         preprocess,
         batch_size=cfg.batch_size,
         move=make_move(**moves) if any(moves.values()) else None,
+        mixup=make_mixup(alpha=cfg.mixup) if cfg.mixup else None,
         augment=make_augment(distortions) if distortions else None,
         augment_parts=parts,
         teacher=teacher,

@@ -51,6 +51,7 @@ _LATER_FIELDS = {
     "train.flip": False,
     "train.max_shift": 0,
     "train.max_zoom": 0.0,
+    "train.mixup": 0.0,
     "train.prefetch": 16,
     "train.stream": "auto",
     "train.teacher": "",
