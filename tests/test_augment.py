@@ -11,7 +11,10 @@ from phash_jax.augment import (
     augment_names,
     cut_out,
     make_augment,
+    make_mixup,
     make_move,
+    mix,
+    partners,
     random_move,
     random_zoom,
 )
@@ -189,6 +192,56 @@ def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
     assert (changed.sum((1, 2)) >= 4).all()
     # Two of eight are alike at times, by chance.
     assert len(np.unique(changed, axis=0)) >= 6
+
+
+def mixed(images, shards, *, alpha=0.5):
+    """The mixed batch, its shares and its partners' numbers, in the order of the batch."""
+    mixup = make_mixup(alpha=alpha)
+
+    def of_shard(key, images):
+        indices = take_share(jnp.arange(len(images), dtype=jnp.int32), parts=1)
+        return *mixup(key, images[indices]), partners(indices), indices
+
+    whole, split = PartitionSpec(), PartitionSpec(BATCH)
+    mesh = Mesh(np.array(jax.devices()[:shards]), (BATCH,))
+    of_all = jax.shard_map(
+        of_shard, mesh=mesh, in_specs=(whole, whole), out_specs=(split,) * 4, check_vma=False
+    )
+    *found, indices = jax.jit(of_all)(jax.random.key(0), images)
+    return [np.asarray(array)[np.argsort(indices)] for array in found]
+
+
+def test_images_are_mixed_in_the_same_pairs_on_any_number_of_devices(dataset):
+    images = dataset.train.images[:16]
+    one, shares, numbers = mixed(jnp.asarray(images), 1)
+    np.testing.assert_array_equal(numbers, (np.arange(16) + 8) % 16)
+    assert ((shares >= 0.5) & (shares <= 1)).all()
+    assert len(np.unique(shares)) == 16
+    by_hand = shares[:, None, None, None].astype(np.float64)
+    by_hand = by_hand * images + (1 - by_hand) * images[numbers]
+    # Rounded from float32: a half may fall to either side.
+    assert np.abs(one - by_hand).max() <= 0.501
+    assert (one != images).any((1, 2, 3)).sum() > 8
+    for shards in (2, 4, 8):
+        for ours, theirs in zip(
+            mixed(jnp.asarray(images), shards), (one, shares, numbers), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="in pairs, and a device has 1 of a batch"):
+        mixed(jnp.asarray(images[:8]), 8)
+
+
+def test_shares_are_drawn_as_asked(dataset):
+    images = jnp.zeros((4000, 1, 1, 1), jnp.uint8)
+    # Means of the larger of a number from the beta distribution and its rest, by integration.
+    for alpha, mean in ((0.4, 0.8372), (1.0, 0.75)):
+        assert abs(mixed(images, 1, alpha=alpha)[1].mean() - mean) < 0.01
+
+
+def test_a_mixture_may_be_all_of_one_image():
+    one, other = (jnp.asarray(np.full((2, 2, 3), value, np.uint8)) for value in (250, 10))
+    for share, value in ((1.0, 250), (0.75, 190), (0.5, 130)):
+        np.testing.assert_array_equal(mix(one, other, jnp.float32(share)), value)
 
 
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):

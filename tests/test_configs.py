@@ -104,6 +104,8 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         ("train.max_zoom", 1.5, "train.max_zoom must be from 0 to 1, got 1.5"),
         ("train.max_zoom", -0.1, "train.max_zoom must be from 0 to 1, got -0.1"),
         ("train.cutout", -1, "train.cutout must be 0 or more, got -1"),
+        ("train.mixup", -0.1, "train.mixup must be from 0 to 100, got -0.1"),
+        ("train.mixup", math.nan, "train.mixup must be from 0 to 100, got nan"),
         ("train.teachers", 0, "train.teachers must be 1 or more, got 0"),
         ("train.teacher_share", 1.5, "train.teacher_share must be from 0 to 1, got 1.5"),
         ("train.cpu_devices", -3, "train.cpu_devices must be 0 or more, got -3"),

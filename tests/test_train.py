@@ -5,14 +5,22 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from conftest import load_config
+from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax import checkpoint
+from phash_jax.augment import make_mixup
 from phash_jax.evaluate import accuracies
 from phash_jax.experiment import evaluate, make_evaluate_of
-from phash_jax.train import TrainingDivergedError, train
+from phash_jax.keys import AUGMENT, step_key
+from phash_jax.model import make_model
+from phash_jax.placement import BATCH
+from phash_jax.preprocess import PREPROCESS
+from phash_jax.train import TrainingDivergedError, make_init, make_train_step, train
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
 
@@ -93,6 +101,7 @@ def test_the_modern_recipe_resumes_and_does_not_depend_on_the_layout(dataset, tm
     )
     # Dropout alone is drawn by each device for itself.
     config.model.dropout = 0.0
+    config.train.mixup = 0.5
     config.model.conv_layers = 2
     config.test_sets = "clean"
     whole = run(config, dataset, tmp_path / "whole", 4)
@@ -151,6 +160,35 @@ def test_networks_are_tested_on_the_way_and_train_as_they_would_without(gentle, 
     assert ours != theirs
     (events,) = (tmp_path / "tested" / "tensorboard").iterdir()
     assert b"test_accuracy/contrast_200/seed_1" in events.read_bytes()
+
+
+def test_a_mixed_image_answers_for_both_labels(config, dataset):
+    model = make_model(config.model, num_classes=2, platform="cpu")
+    optimizer, raw = optax.sgd(0.0), PREPROCESS["raw"]
+    images, labels = dataset.train.images[:10], dataset.train.labels[:10]
+    state = jax.tree.map(
+        lambda leaf: leaf[0],
+        make_init(model, optimizer, raw, image_shape=images.shape[1:])(jnp.array([3], jnp.int32)),
+    )
+    mixup = make_mixup(alpha=1.0)
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    step = make_train_step(model, optimizer, loss, raw, batch_size=10, mixup=mixup, streamed=True)
+
+    def on_one_device(f, *args):
+        mesh = Mesh(np.array(jax.devices()[:1]), (BATCH,))
+        whole = PartitionSpec()
+        of = jax.shard_map(f, mesh=mesh, in_specs=whole, out_specs=whole, check_vma=False)
+        return jax.jit(of)(*args)
+
+    _, metrics = on_one_device(step, state, images, labels)
+    mixed, shares = on_one_device(mixup, step_key(state.seed, AUGMENT, state.step), images)
+    logits = model.apply({"params": state.params}, jax.vmap(raw)(mixed), train=False)
+    nats = -np.asarray(jax.nn.log_softmax(logits), np.float64)
+    partners = np.roll(labels, 5)
+    assert (partners != labels).any()
+    by_hand = shares * nats[range(10), labels] + (1 - shares) * nats[range(10), partners]
+    np.testing.assert_allclose(metrics["loss"], by_hand.mean(), rtol=1e-5)
+    assert metrics["accuracy"] == np.float32((logits.argmax(-1) == labels).mean())
 
 
 def test_dropout_is_for_training_only_and_the_same_in_the_same_step(config, dataset, tmp_path):
