@@ -16,7 +16,7 @@ from ml_collections import config_flags
 from phash_jax.allocation import keep_freed_memory
 from phash_jax.choices import choose, names
 from phash_jax.errors import UserError, is_disk_full
-from phash_jax.fields import SOURCES_THAT_READ, is_read
+from phash_jax.fields import READ_WITH, is_read
 from phash_jax.stopping import StopRequestedError, stop_on_signals
 
 config_flags.DEFINE_config_file(
@@ -130,7 +130,7 @@ def main(argv: list[str]) -> None:
 def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
     """ValueError for a field of the command line that would do nothing.
 
-    All runs set it themselves, or the job or the source of the images does not read it.
+    All runs set it themselves, the job does not read it, or another field makes it idle.
 
     Args:
         config: with named runs, or none.
@@ -144,24 +144,31 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
                 f"of their own. Give one to a run, --config.runs.{chosen[0]}.{field}=VALUE, or "
                 "choose another config"
             )
-    sources = {config.data.name}
-    if chosen:
-        of_runs = (config.runs[name].get("data", {}) for name in chosen)
-        sources = {data.get("name", config.data.name) for data in of_runs}
     for field in given:
         if not is_read(field, job=config.job):
             raise ValueError(f"--config.{field} has no effect: job {config.job} does not read it")
-        readers = SOURCES_THAT_READ.get(field, ())
-        if readers and sources.isdisjoint(readers):
+        if field not in READ_WITH:
+            continue
+        other, readers = READ_WITH[field]
+        of_runs = [config.runs[name] for name in chosen] or [config]
+        path = other.split(".")
+        values = {_value(run if _sets(run, path) else config, path) for run in of_runs}
+        if values.isdisjoint(readers) if readers else not any(values):
+            now = ", ".join(sorted(values)) or "(none)"
             raise ValueError(
-                f"--config.{field} has no effect with data.name={', '.join(sorted(sources))}: add "
-                f"--config.data.name={' or '.join(readers)}, or leave it out"
+                f"--config.{field} has no effect with {other}={now}: add "
+                f"--config.{other}={' or '.join(readers) or 'VALUE'}, or leave it out"
             )
 
 
 def _sets(overrides: ml_collections.ConfigDict, field: list[str]) -> bool:
     first, *rest = field
     return first in overrides and (not rest or _sets(overrides[first], rest))
+
+
+def _value(fields: ml_collections.ConfigDict, field: list[str]) -> str:
+    first, *rest = field
+    return _value(fields[first], rest) if rest else fields[first]
 
 
 def _fail_on_full_disk(workdir: str) -> None:

@@ -25,14 +25,17 @@ READ_BY: dict[str, tuple[str, ...]] = {
 }
 _ALWAYS = ("job", "name")
 
-# Fields of ``data`` that only some of the sources read.
-SOURCES_THAT_READ: dict[str, tuple[str, ...]] = {
-    "data.dir": ("cifar10",),
-    "data.path": ("file",),
-    "data.image_size": ("synthetic", "file"),
-    "data.train_size": ("synthetic",),
-    "data.test_size": ("synthetic",),
-    "data.seed": ("synthetic",),
+# Fields that are read only where another one has one of these values; none: where it is not empty.
+READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "data.dir": ("data.name", ("cifar10",)),
+    "data.path": ("data.name", ("file",)),
+    "data.image_size": ("data.name", ("synthetic", "file")),
+    "data.train_size": ("data.name", ("synthetic",)),
+    "data.test_size": ("data.name", ("synthetic",)),
+    "data.seed": ("data.name", ("synthetic",)),
+    "model.kernel_stddev": ("model.kernel_init", ("truncated_normal",)),
+    "train.teachers": ("train.teacher", ()),
+    "train.teacher_share": ("train.teacher", ()),
 }
 
 

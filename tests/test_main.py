@@ -19,8 +19,9 @@ from configs.ablations import ROWS
 from main import JOBS, check_fields_reach_a_run
 from phash_jax import checkpoint, provenance, results
 from phash_jax.data.load import SOURCES
-from phash_jax.fields import READ_BY, SOURCES_THAT_READ, is_read
+from phash_jax.fields import READ_BY, READ_WITH, is_read
 from phash_jax.metrics import read_metrics
+from phash_jax.model import KERNEL_INITS
 from phash_jax.workdir import flatten, locked
 
 SMALL = {
@@ -267,6 +268,22 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
         ("original", "data.path", "with data.name=synthetic: add --config.data.name=file, or"),
         ("original", "data.image_size", ""),
         ("ablations", "data.dir", "with data.name=synthetic: add --config.data.name=cifar10"),
+        (
+            "best_raw",
+            "model.kernel_stddev",
+            "with model.kernel_init=he_normal: add --config.model.",
+        ),
+        (
+            "ablations",
+            "model.kernel_stddev",
+            "with model.kernel_init=glorot_uniform, lecun_normal,",
+        ),
+        (
+            "best_raw",
+            "train.teachers",
+            r"with train.teacher=\(none\): add --config.train.teacher=VALUE",
+        ),
+        ("distilled_phash", "train.teacher_share", ""),
     ],
 )
 def test_a_field_that_nothing_reads_is_refused(config, given, message):
@@ -281,9 +298,10 @@ def test_every_job_and_source_says_which_fields_it_reads():
         for name in read:
             assert any(field == name or field.startswith(f"{name}.") for field in fields), job
         assert is_read("job", job=job)
-    for field, sources in SOURCES_THAT_READ.items():
-        assert field in fields
-        assert set(sources) < set(SOURCES)
+    for field, (other, values) in READ_WITH.items():
+        assert {field, other} <= set(fields)
+        choices = {"data.name": SOURCES, "model.kernel_init": KERNEL_INITS, "train.teacher": {}}
+        assert set(values) <= set(choices[other])
 
 
 def test_a_diverging_run_is_named_and_the_others_go_on(tmp_path, npz):
