@@ -130,7 +130,7 @@ def get_config() -> ConfigDict:
     train.cutout = 0
     # Mix each with another one of its batch, in the loss also their labels: the shares are drawn
     # from the beta distribution with both parameters this. 0: none; 1: all shares alike. From 0 to
-    # 100. After all these, before the distortions. Training accuracy is then that of the larger share.
+    # 100. After all these, before the distortions. Training accuracy counts the larger share.
     train.mixup = 0.0
     # Learn from trained networks: the workdir of a single run, and how many of its seeds teach,
     # from the first on, a different one at each step. They see the images before they are distorted
