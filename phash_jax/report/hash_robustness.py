@@ -17,14 +17,14 @@ from phash_jax.report.robustness import read_result
 def section(workdir: Path, figures: Path, name: str) -> str:
     """Tables and plot of one workdir of the job hash_robustness; ``name`` is its figure's."""
     result = read_result(workdir, "hashes")
-    robustness_plots.plot_hashes(result, figures / f"{name}.png")
+    robustness_plots.plot_hashes(result, figures / f"{name}_by_severity.png")
     hashes = result["hashes"]
     text = (
         "## Robustness: hashes without a network\n\n"
         f"{result['num_images']:,} images, each compared distorted with itself and with all the "
         "others as they are; mean over severities "
         f"{', '.join(map(str, result['severities']))}.\n\n"
-        f"{picture('By severity, mean over distortions', f'{name}.png')}"
+        f"{picture('By severity, mean over distortions', f'{name}_by_severity.png')}"
     )
     for title, table in _hash_tables(result):
         text += f"### {title}\n\n{table}\n"
