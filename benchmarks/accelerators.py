@@ -39,7 +39,7 @@ from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from configs import default
 from phash_jax import hamming, hashing, processor, resampling
-from phash_jax.augment import augment_names
+from phash_jax.augment import batch_parts
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.evaluate import make_predict
 from phash_jax.model import make_model
@@ -145,7 +145,7 @@ def lower_training(
     placement = place(
         num_seeds=num_seeds,
         batch_size=config.train.batch_size,
-        parts=max(1, len(augment_names(config.train.augment))),
+        parts=batch_parts(config.train.augment, mixup=config.train.mixup),
         devices=devices,
     )
     init, step = make_init_and_step(config, placement, image_shape=(32, 32, 3), num_classes=2)

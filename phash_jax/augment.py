@@ -34,6 +34,19 @@ def augment_names(text: str) -> list[str]:
     return [name for part in names(text) for name in choose(known, part, "train.augment")]
 
 
+def batch_parts(augment: str, *, mixup: float) -> int:
+    """How many equal parts every device's share of a batch must have.
+
+    Args:
+        augment: ``config.train.augment``: so many ways, each for as many images.
+        mixup: ``config.train.mixup``: pairs, unless it is 0.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    return math.lcm(max(1, len(augment_names(augment))), 2 if mixup else 1)
+
+
 def check_smaller(pixels: int, image_shape: tuple[int, int, int], field: str) -> None:
     """ValueError that names the config field if images are not larger than so many pixels."""
     height, width, _ = image_shape
@@ -175,10 +188,7 @@ def partners(batch: Array) -> Array:
         ValueError: the number of images is odd.
     """
     if len(batch) % 2:
-        raise ValueError(
-            f"train.mixup takes images in pairs, and a device has {len(batch)} of a batch: "
-            "train.batch_size must be a multiple of twice the devices it is split over"
-        )
+        raise ValueError(f"images are mixed in pairs, and there are {len(batch)}")
     return jnp.roll(batch, len(batch) // 2, axis=0)
 
 
@@ -193,10 +203,10 @@ def mix(
 def make_mixup(*, alpha: float) -> Mixup:
     """Returns ``(key, images) -> (images, shares)`` for a shard's share of a batch.
 
-    Runs in a mesh axis ``batch``. Every image is mixed with one of its ``partners``, its own share
-    float32 and at least 1/2: of a number drawn from the beta distribution or of what that leaves,
-    the larger. Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018). Rounding
-    may differ by one grey level between backends.
+    Runs in a mesh axis ``batch``. Every image is mixed with its partner (see ``partners``), its own
+    share float32 and at least 1/2: a number drawn from the beta distribution or what that leaves,
+    whichever is larger. Rounding may differ by one grey level between backends. Source: Zhang et
+    al., "mixup: Beyond Empirical Risk Minimization" (2018).
 
     Args:
         alpha: both parameters of the beta distribution, above 0: far below 1 mixes little, 1 all
@@ -223,6 +233,9 @@ def make_augment(chosen: Sequence[str]) -> Augment:
 
     Args:
         chosen: from ``augment_names``, at least one.
+
+    Raises:
+        ValueError: (the function returned) the images cannot be cut into so many equal parts.
     """
 
     def of_part(distortion: Distortion):
@@ -237,7 +250,9 @@ def make_augment(chosen: Sequence[str]) -> Augment:
 
     def augment(key: Key[Array, ""], images: UInt8[Array, "n h w c"]) -> UInt8[Array, "n h w c"]:
         keys = _image_keys(key, len(images))
-        size = len(images) // len(chosen)
+        size, left = divmod(len(images), len(chosen))
+        if left:
+            raise ValueError(f"{len(images)} images cannot be distorted in {len(chosen)} ways")
         parts = []
         for i, name in enumerate(chosen):
             part = slice(i * size, (i + 1) * size)

@@ -34,21 +34,21 @@ def draw_indices(
 
 
 def check_shares(batch_size: int, *, parts: int, shards: int) -> None:
-    """Checks that a batch that is distorted in ``parts`` ways can be split over ``shards`` devices.
+    """Checks that ``shards`` devices can each have ``parts`` equal parts of a batch.
 
     Raises:
         ValueError: it cannot be shared out equally.
     """
     if batch_size % (parts * shards):
         raise ValueError(
-            f"train.augment names {parts} ways and the batch is split over {shards} device"
-            f"{'s' * (shards > 1)}, so train.batch_size must be a multiple of {parts * shards}, "
-            f"not {batch_size}"
+            f"train.augment and train.mixup need {parts} equal parts of the images on each of "
+            f"{shards} device{'s' * (shards > 1)}, so train.batch_size must be a multiple of "
+            f"{parts * shards}, not {batch_size}"
         )
 
 
 def take_share(indices: Int32[Array, " batch"], *, parts: int) -> Int32[Array, " share"]:
-    """The shard's own part of a batch that is distorted in ``parts`` ways.
+    """The shard's own share of a batch, which has ``parts`` equal parts.
 
     Shard s of n takes every n-th index from the s-th on, so that each shard has images of every
     part and the part of an image does not depend on how many shards there are.

@@ -41,9 +41,9 @@ def views(
     if shift:
         height, width = images.shape[1:3]
         margin = (shift, shift)
-        padded = jnp.pad(images, ((0, 0), margin, margin, (0, 0)), mode="reflect")
+        wider = jnp.pad(images, ((0, 0), margin, margin, (0, 0)), mode="reflect")
         corners = itertools.product((0, 2 * shift), repeat=2)
-        seen += [padded[:, top : top + height, left : left + width] for top, left in corners]
+        seen += [wider[:, top : top + height, left : left + width] for top, left in corners]
     if flip:
         seen += [view[:, :, ::-1] for view in seen]
     return jnp.stack(seen)

@@ -21,7 +21,7 @@ from phash_jax.evaluate import accuracies, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
 from phash_jax.model import make_model
-from phash_jax.networks import restore
+from phash_jax.networks import restore, warn_of_other_pictures
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.published import is_comparable
 from phash_jax.report import report
@@ -130,6 +130,8 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
         )
     except ValueError as error:
         raise ValueError(f"train.teacher: {error}") from error
+    if processes.is_first():
+        warn_of_other_pictures(networks, source=config.data.name)
     taught = config.model.num_outputs or len(dataset.class_names)
     if networks.model.num_outputs != taught:
         raise ValueError(
@@ -148,6 +150,24 @@ def _load_or_error(fields: ml_collections.ConfigDict) -> Dataset | ValueError:
         return load_in_all(fields)
     except ValueError as error:
         return error
+
+
+def _read_finished(runs: list) -> tuple[dict[str, dict], dict[str, ValueError]]:
+    """The results of the runs that have some, and why those of others cannot be read."""
+    finished, damaged = {}, {}
+    for run, folder in runs:
+        try:
+            if (result := results.read(folder).get(run.name)) is not None:
+                finished[run.name] = result
+        except ValueError as error:
+            damaged[run.name] = error
+    return finished, damaged
+
+
+def _begin(run_workdir: Path) -> None:
+    if processes.is_first():
+        provenance.record(run_workdir)
+        results.clear_failure(run_workdir)
 
 
 def _step(state: TrainState) -> int:
@@ -179,16 +199,15 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:
     failed, loaded, dataset, summary = [], None, None, ""
     first = processes.is_first()
-    found = {run.name: results.read(folder).get(run.name) for run, folder in runs}
-    finished = {name: result for name, result in found.items() if result is not None}
+    finished, damaged = _read_finished(runs)
     for run, run_workdir in runs:
         chosen = not only or run.name in only
         # The others might have read the folder at another moment.
         if processes.as_first(run.name not in finished and chosen):
-            if first:
-                provenance.record(run_workdir)
-                results.clear_failure(run_workdir)
             try:
+                if run.name in damaged:
+                    raise damaged[run.name]
+                processes.in_all(lambda folder=run_workdir: _begin(folder), "workdir")
                 if run.data != loaded:
                     dataset, loaded = _load_or_error(run.data), run.data
                 if isinstance(dataset, ValueError):

@@ -1,5 +1,6 @@
 """The study's classifier in Flax Linen: n conv layers with max-pooling, dense layers, logits."""
 
+import math
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -153,11 +154,15 @@ def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform:
         if not isinstance(size, int):
             raise ValueError(f"model.dense_features must be whole numbers, got {size!r}")
         at_least(1, size, "model.dense_features")
-    if fields["kernel_stddev"] <= 0:
+    if not math.isfinite(fields["bias_init"]):
+        raise ValueError(f"model.bias_init must be a finite number, got {fields['bias_init']}")
+    if not 0 < fields["kernel_stddev"] < math.inf:
         raise ValueError(f"model.kernel_stddev must be above 0, got {fields['kernel_stddev']}")
     num_outputs = fields.pop("num_outputs") or num_classes
     if not 0 <= fields["dropout"] < 1:
         raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")
+    if fields["dropout"] and not fields["dense_features"]:
+        raise ValueError("model.dropout is for hidden dense layers, model.dense_features has none")
     if num_outputs < num_classes:
         raise ValueError(f"model.num_outputs is {num_outputs}, but there are {num_classes} classes")
     return ConvNet(num_outputs=num_outputs, batch_axis=BATCH, platform=platform, **fields)

@@ -1,6 +1,7 @@
 """Trained networks, restored from the checkpoints of workdirs to be tested."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,12 +98,29 @@ def restore_all(
     if twice := {str(folder) for folder in folders if folders.count(folder) > 1}:
         raise ValueError(f"robustness.networks names {', '.join(sorted(twice))} twice")
     called = [networks.name for _, networks in found]
-    return [
-        networks
-        if called.count(networks.name) == 1
-        else dataclasses.replace(networks, name=f"{networks.name} ({folder})")
-        for folder, networks in found
-    ]
+
+    def renamed(folder: Path, networks: Networks) -> Networks:
+        alike = [
+            other for other, name in zip(folders, called, strict=True) if name == networks.name
+        ]
+        if len(alike) == 1:
+            return networks
+        # The same however the paths are spelt, since results are kept by name.
+        where = folder.relative_to(os.path.commonpath(alike))
+        return dataclasses.replace(networks, name=f"{networks.name} ({where})")
+
+    return [renamed(folder, networks) for folder, (_, networks) in zip(folders, found, strict=True)]
+
+
+def warn_of_other_pictures(networks: Networks, *, source: str) -> None:
+    """Logs a warning where networks were trained on another source than ``config.data.name``."""
+    if networks.data != source:
+        logging.warning(
+            "the networks in %s were trained on %s pictures, these are %s ones",
+            networks.folder,
+            networks.data,
+            source,
+        )
 
 
 def _runs_in(workdir: Path) -> list[Path]:

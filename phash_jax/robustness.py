@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from absl import logging
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, Key
@@ -24,7 +23,7 @@ from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.examples import plot_distortions
 from phash_jax.json_files import read_json, write_json
 from phash_jax.metrics import append_record, read_by
-from phash_jax.networks import Networks, restore_all
+from phash_jax.networks import Networks, restore_all, warn_of_other_pictures
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
@@ -140,13 +139,7 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
         image_shape=test.images.shape[1:],
     )
     for networks in all_networks:
-        if networks.data != config.data.name:
-            logging.warning(
-                "the networks in %s were trained on %s pictures and are tested on %s ones",
-                networks.folder,
-                networks.data,
-                config.data.name,
-            )
+        warn_of_other_pictures(networks, source=config.data.name)
     _check_same(workdir, all_networks)
     provenance.record(workdir)
     if not (workdir / "distortions.png").exists():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import ml_collections
 
-from phash_jax.augment import augment_names
+from phash_jax.augment import batch_parts
 from phash_jax.batches import STREAM, check_shares
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.load import SOURCES
@@ -102,7 +102,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
     at_least(1, config.test_batch_size, "test_batch_size")
     at_least(0, config.test_shift, "test_shift")
     at_least(1, config.data.train_repeats, "data.train_repeats")
-    parts = max(1, len(augment_names(config.train.augment)))
+    parts = batch_parts(config.train.augment, mixup=config.train.mixup)
     # Over more devices it is checked again, when they are known.
     check_shares(config.train.batch_size, parts=parts, shards=1)
     if config.train.teacher and config.loss != "softmax_cross_entropy":

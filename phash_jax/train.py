@@ -1,4 +1,4 @@
-"""Training: many seeds of one configuration, images resident on the devices.
+"""Training: many seeds of one configuration at once, on all devices.
 
 Read from the top: the state of one seed, one step of it, the steps between two logs; what makes
 them of a config; and ``train``, which runs them, logging, checkpointing and resuming.
@@ -26,6 +26,7 @@ from phash_jax.augment import (
     Augment,
     Mixup,
     augment_names,
+    batch_parts,
     check_smaller,
     make_augment,
     make_mixup,
@@ -121,7 +122,7 @@ def make_train_step(
     move: Augment | None = None,
     mixup: Mixup | None = None,
     augment: Augment | None = None,
-    augment_parts: int = 1,
+    parts: int = 1,
     teacher: Teacher | None = None,
     teacher_share: float = 0.0,
     streamed: bool = False,
@@ -133,10 +134,10 @@ def make_train_step(
     or, ``streamed``, they are that share. Gradients are averaged over the shards. Metrics are
     float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
     A shard's share of the batch is changed before preprocessing, by ``move``, then by ``mixup``,
-    whose shares also weigh the losses against both labels, then by ``augment``, in
-    ``augment_parts`` ways. A ``teacher`` sees what the first two have made, and its answers take
-    that share of the loss. Accuracy is that against the label of the larger share. Dropout alone
-    depends on how many shards there are.
+    whose shares also weigh the losses against both labels, then by ``augment``; ``parts`` is
+    ``batch_parts`` of the last two. A ``teacher`` sees what the first two have made, and its
+    answers take that share of the loss. Accuracy is that against the label of the larger share.
+    Dropout alone depends on how many shards there are.
     """
 
     def train_step(
@@ -146,7 +147,7 @@ def make_train_step(
             indices = draw_indices(
                 state.seed, state.step, num_images=len(images), batch_size=batch_size
             )
-            indices = take_share(indices, parts=augment_parts)
+            indices = take_share(indices, parts=parts)
             images, labels = images[indices], labels[indices]
         augment_key = step_key(state.seed, AUGMENT, state.step)
         if move is not None:
@@ -342,7 +343,7 @@ def make_init_and_step(
     for field in ("max_shift", "cutout"):
         check_smaller(cfg[field], image_shape, f"train.{field}")
     distortions = augment_names(cfg.augment)
-    parts = max(1, len(distortions))
+    parts = batch_parts(cfg.augment, mixup=cfg.mixup)
     check_shares(cfg.batch_size, parts=parts, shards=placement.mesh.shape[BATCH])
     moves = {field: cfg[field] for field in ("flip", "max_shift", "max_zoom", "cutout")}
     train_step = make_train_step(
@@ -354,7 +355,7 @@ def make_init_and_step(
         move=make_move(**moves) if any(moves.values()) else None,
         mixup=make_mixup(alpha=cfg.mixup) if cfg.mixup else None,
         augment=make_augment(distortions) if distortions else None,
-        augment_parts=parts,
+        parts=parts,
         teacher=teacher,
         teacher_share=cfg.teacher_share,
         streamed=streamed,
@@ -400,7 +401,7 @@ def train(
     placement = place(
         num_seeds=cfg.num_seeds,
         batch_size=cfg.batch_size,
-        parts=max(1, len(augment_names(cfg.augment))),
+        parts=batch_parts(cfg.augment, mixup=cfg.mixup),
         loop=cfg.loop,
         devices=devices,
     )

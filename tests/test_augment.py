@@ -9,6 +9,7 @@ from jax.sharding import Mesh, PartitionSpec
 from phash_jax import augment
 from phash_jax.augment import (
     augment_names,
+    batch_parts,
     cut_out,
     make_augment,
     make_mixup,
@@ -227,7 +228,7 @@ def test_images_are_mixed_in_the_same_pairs_on_any_number_of_devices(dataset):
             mixed(jnp.asarray(images), shards), (one, shares, numbers), strict=True
         ):
             np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(ValueError, match="in pairs, and a device has 1 of a batch"):
+    with pytest.raises(ValueError, match="images are mixed in pairs, and there are 1"):
         mixed(jnp.asarray(images[:8]), 8)
 
 
@@ -245,7 +246,7 @@ def test_a_mixture_may_be_all_of_one_image():
 
 
 def test_batches_that_cannot_be_shared_out_are_refused(dataset):
-    with pytest.raises(ValueError, match=r"4 ways .* over 2 devices, .* multiple of 8, not 12"):
+    with pytest.raises(ValueError, match=r"4 equal parts .* 2 devices, .* multiple of 8, not 12"):
         augmented(jnp.asarray(dataset.train.images[:16]), 2, batch_size=12)
 
 
@@ -254,6 +255,27 @@ def test_a_batch_is_split_so_that_each_device_has_some_of_every_part():
     placed = place(num_seeds=1, batch_size=240, parts=8, devices=jax.devices()[:4])
     assert placed.mesh.shape[BATCH] == 2
     assert place(num_seeds=1, batch_size=240, devices=jax.devices()[:4]).mesh.shape[BATCH] == 4
+    # 25 images cannot be mixed in pairs, 50 can.
+    parts = batch_parts("", mixup=0.4)
+    placed = place(num_seeds=1, batch_size=100, parts=parts, devices=jax.devices()[:4])
+    assert placed.mesh.shape[BATCH] == 2
+
+
+def test_a_device_has_equal_parts_for_every_way_and_pairs():
+    assert batch_parts("", mixup=0.0) == 1
+    assert batch_parts("clean,fog,frost", mixup=0.0) == 3
+    assert batch_parts("clean,fog,frost", mixup=0.4) == 6
+    assert batch_parts("clean,fog", mixup=0.4) == 2
+    one_device = Mesh(np.array(jax.devices()[:1]), (BATCH,))
+    of = jax.shard_map(
+        make_augment(["clean", "fog"]),
+        mesh=one_device,
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    with pytest.raises(ValueError, match="7 images cannot be distorted in 2 ways"):
+        of(jax.random.key(0), jnp.zeros((7, 8, 8, 3), jnp.uint8))
 
 
 def test_names():

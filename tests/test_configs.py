@@ -94,6 +94,8 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         ("model.kernel_size", 0, "model.kernel_size must be 1 or more, got 0"),
         ("model.dense_features", (8, 0), "model.dense_features must be 1 or more, got 0"),
         ("model.kernel_stddev", -0.1, "model.kernel_stddev must be above 0, got -0.1"),
+        ("model.kernel_stddev", math.nan, "model.kernel_stddev must be above 0, got nan"),
+        ("model.bias_init", math.inf, "model.bias_init must be a finite number, got inf"),
         ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
         ("optimizer.learning_rate", -1e-3, "optimizer.learning_rate must be 0 or more, got -0.001"),
         ("optimizer.learning_rate", math.nan, "optimizer.learning_rate must be 0 or more, got nan"),
@@ -117,6 +119,26 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
 def test_every_number_out_of_range_is_named(field, value, message):
     config = load_config("original")
     config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=message):
+        named(config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"train.mixup": 0.4, "train.batch_size": 33},
+            "2 equal parts .* on each of 1 device, .* a multiple of 2, not 33",
+        ),
+        (
+            {"model.dropout": 0.5, "model.dense_features": ()},
+            "model.dropout is for hidden dense layers, model.dense_features has none",
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_each_other_are_named(fields, message):
+    config = load_config("original")
+    config.update_from_flattened_dict(fields)
     with pytest.raises(ValueError, match=message):
         named(config)
 

@@ -189,6 +189,18 @@ def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
             experiment._run_one(config, dataset, workdir)
 
 
+def test_a_teacher_of_other_pictures_teaches_with_a_warning(
+    teacher_workdir, tmp_path, dataset, caplog
+):
+    config = small_config(**{"train.teacher": str(teacher_workdir)})
+    claim(tmp_path, config)
+    experiment._restore_teacher(config, dataset, tmp_path)
+    assert "were trained on" not in caplog.text
+    config.data.name = "cifar10"
+    experiment._restore_teacher(config, dataset, tmp_path)
+    assert "were trained on synthetic pictures, these are cifar10 ones" in caplog.text
+
+
 def test_a_workdir_in_which_nothing_was_learned_forgets_its_teacher(networks, tmp_path):
     claim(tmp_path, small_config())
     keep_teacher(tmp_path, networks, count=1)

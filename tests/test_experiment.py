@@ -2,10 +2,13 @@
 
 import pytest
 from conftest import load_config
+from ml_collections import ConfigDict
 
-from phash_jax import experiment, processes
+from phash_jax import experiment, processes, results
 from phash_jax.data.dataset import fingerprint
 from phash_jax.data.load import load_in_all
+from phash_jax.errors import UserError
+from phash_jax.runs import named_runs
 from phash_jax.workdir import claim
 
 
@@ -29,6 +32,24 @@ def test_networks_tested_after_the_last_step_are_not_tested_again(
     assert len(tests) == 1
     for field in ("test_accuracy", "test_correct"):
         assert at_once[field] == resumed[field]
+
+
+def test_damaged_files_of_a_run_do_not_stop_the_others(config, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
+    with config.unlocked():
+        config.runs = ConfigDict({"begun": {}, "done": {}, "new": {}})
+    claim(tmp_path, config)
+    runs = named_runs(config, tmp_path)
+    for run, folder in runs:
+        claim(folder, run)
+    for damaged in ("begun/provenance.json", "done/results.json"):
+        (tmp_path / damaged).write_text("x")
+    with pytest.raises(UserError, match=r"run begun: .*provenance.json.* run done: .*results.json"):
+        experiment._run_each(runs, [], tmp_path)
+    assert list(results.read(tmp_path)) == ["new"]
+    for name in ("begun", "done"):
+        assert f"{tmp_path / name}" in results.read_failure(tmp_path / name)
+    assert "provenance.json" in (tmp_path / "report.md").read_text()
 
 
 def test_processes_that_have_loaded_other_pictures_do_not_train(monkeypatch):

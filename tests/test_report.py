@@ -361,7 +361,11 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
 
 def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, capsys):
     make_workdir(tmp_path / "run", "original")
-    (tmp_path / "notes.md").write_text("## Mine\n\nA note.\n")
+    (tmp_path / "my pictures").mkdir()
+    Image.new("RGB", (3, 2), "red").save(tmp_path / "my pictures" / "a.jpg")
+    (tmp_path / "notes.md").write_text(
+        "## Mine\n\nA note.\n\n![near](my%20pictures/a.jpg)\n\n![far](https://example.org/b.png)\n"
+    )
     command = ["report", str(tmp_path / "run")]
     monkeypatch.setattr(sys, "argv", command)
     report.main()
@@ -370,11 +374,17 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
     monkeypatch.setattr(sys, "argv", [*command, *options])
     report.main()
     assert f"report: {tmp_path / 'out' / 'page.html'}" in capsys.readouterr().out
-    assert "A note." in (tmp_path / "out" / "page.html").read_text()
+    written = (tmp_path / "out" / "page.html").read_text()
+    assert "A note." in written
+    assert '<img alt="near" src="data:image/jpeg;base64,' in written
+    assert '<img alt="far" src="https://example.org/b.png">' in written
+    assert "![near](figures/notes_1.jpg)" in (tmp_path / "out" / "page.md").read_text()
+    (tmp_path / "lost.md").write_text("![gone](gone.png)\n")
     (tmp_path / "latin.md").write_bytes("größer".encode("latin-1"))
     for wrong, code, said in (
         ([*options[:2], "--notes=nowhere.md"], 1, "nowhere.md"),
         ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not a text in UTF-8"),
+        ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, and there"),
         ([f"--notes={tmp_path / 'notes.md'}"], 2, "say --output too"),
     ):
         monkeypatch.setattr(sys, "argv", [*command, *wrong])

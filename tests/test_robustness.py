@@ -15,6 +15,7 @@ from phash_jax import export_distorted, robustness
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
+from phash_jax.networks import restore_all
 from phash_jax.report import report
 from phash_jax.report import robustness as tables
 from phash_jax.train import train
@@ -156,7 +157,27 @@ def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path,
     config.data.update({"name": "synthetic", "classes": "cat,dog", "image_size": 16})
     config.data.update({"train_size": 2, "test_size": 4})
     robustness.evaluate_networks(config, tmp_path / "other")
-    assert caplog.text.count("were trained on file pictures and are tested on synthetic ones") == 2
+    assert caplog.text.count("were trained on file pictures, these are synthetic ones") == 2
+
+
+def test_runs_of_one_name_are_told_apart_however_their_paths_are_spelt(
+    trained, tmp_path, monkeypatch
+):
+    config, _ = trained
+    folder = Path(config.robustness.networks.split(",")[0])
+    for place in ("a", "b"):
+        shutil.copytree(folder, tmp_path / place / folder.name)
+    monkeypatch.chdir(tmp_path / "a")
+    spelt = [Path(folder.name), tmp_path / "b" / folder.name]
+    found = [
+        restore_all(paths, class_names=("0", "1"), image_shape=(16, 16, 3))
+        for paths in (spelt, [path.resolve() for path in spelt])
+    ]
+    names = [networks.name for networks in found[0]]
+    assert names == [networks.name for networks in found[1]]
+    assert [name.partition(" ")[2] for name in names] == [
+        f"({place}/{folder.name})" for place in ("a", "b")
+    ]
 
 
 def test_networks_whose_training_was_stopped_are_tested_with_a_warning(trained, tmp_path, caplog):

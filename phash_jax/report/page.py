@@ -3,9 +3,10 @@
 import base64
 import html
 import itertools
+import mimetypes
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
 
@@ -18,7 +19,7 @@ def render(markdown: str, *, folder: Path) -> str:
     Args:
         markdown: CommonMark with tables; HTML in it is shown as text. Its first heading is the
             title, and its second-level headings become the list of contents.
-        folder: what the paths of PNG pictures are relative to.
+        folder: what the paths of pictures are relative to. Those on the web are not put inside.
 
     Raises:
         FileNotFoundError: a picture is missing.
@@ -43,10 +44,15 @@ def render(markdown: str, *, folder: Path) -> str:
 
     def picture(renderer, tokens, index, options, env) -> str:
         token = tokens[index]
-        data = base64.b64encode((folder / unquote(token.attrGet("src"))).read_bytes()).decode()
+        address = token.attrGet("src")
+        # One on the web, in a user's own words, stays there.
+        if not urlsplit(address).scheme:
+            path = folder / unquote(address)
+            kind = mimetypes.guess_type(path)[0] or "image/png"
+            address = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
         caption = html.escape(renderer.renderInlineAsText(token.children or [], options, env))
         return (
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f'<figure><img alt="{caption}" src="{html.escape(address)}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
 

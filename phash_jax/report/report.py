@@ -4,10 +4,12 @@ python -m phash_jax.report DIR [DIR ...] --output=DIR
 """
 
 import argparse
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from phash_jax import tables
 from phash_jax.model import BATCH_NORM_LAYERS
@@ -63,19 +65,19 @@ def write(
         output: folder for ``<name>.html``, ``<name>.md`` and the latter's ``figures/``.
         workdirs: of any jobs; what is missing, half-written or failed is named in the report.
         name: of the two files.
-        notes: a Markdown file of the user's own, put after the verdicts.
+        notes: a Markdown file of the user's own, put after the verdicts. Its pictures are copied
+            to ``figures/``, but for those on the web.
 
     Raises:
         OSError: the notes cannot be read or the report not written.
-        ValueError: the notes are no text.
+        ValueError: the notes are no text, or a picture that they show is not there.
     """
-    try:
-        own_text = notes.read_text(encoding="utf-8") if notes else ""
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{notes} is not a text in UTF-8: {error}") from error
+    own_text, own_pictures = _read_notes(notes) if notes else ("", {})
     runs = collect(workdirs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
+    for name_here, path in own_pictures.items():
+        shutil.copyfile(path, figures / name_here)
     sections = [
         "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
         _verdicts(runs, workdirs),
@@ -94,6 +96,28 @@ def write(
         with written_whole(output / f"{name}.{ending}") as temporary:
             temporary.write_text(content, encoding="utf-8")
     return summary(workdirs)
+
+
+def _read_notes(notes: Path) -> tuple[str, dict[str, Path]]:
+    """The text with its pictures in ``figures/``, and where each of these is to be copied from."""
+    try:
+        text = notes.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{notes} is not a text in UTF-8: {error}") from error
+    pictures: dict[str, Path] = {}
+
+    def moved(match: re.Match) -> str:
+        before, address, after = match.groups()
+        if urlsplit(address).scheme:
+            return match[0]
+        path = notes.parent / unquote(address)
+        if not path.is_file():
+            raise ValueError(f"{notes} shows {address}, and there is no such file beside it")
+        name = f"notes_{len(pictures) + 1}{path.suffix}"
+        pictures[name] = path
+        return f"{before}figures/{name}{after}"
+
+    return re.sub(r"(!\[[^\]]*\]\()([^)\s]+)([^)]*\))", moved, text), pictures
 
 
 def _apart(runs: Sequence[Run]) -> list[Path]:
