@@ -1,7 +1,7 @@
 """All 13 rows of Fig 5.5, one after another: the original and its twelve changes.
 
     python main.py --config=configs/ablations.py --workdir=runs/ablations \
-        --config.data.name=cifar10 --config.train.num_seeds=5
+        --config.data.name=cifar10 --config.train.num_seeds=4 --config.train.num_steps=1000
 
 On hash images: --config.preprocess=average_hash. With the training pictures scrambled as those of
 the study were: --config.data.scramble_train=True.

@@ -1,7 +1,7 @@
 """The recipe of best_raw on images of one bit a value, above the mean of 9x9 pixels.
 
-    python main.py --config=configs/best_phash.py --workdir=runs/best_phash \
-        --config.data.name=cifar10 --config.train.num_seeds=5
+    python main.py --config=configs/best_phash.py --workdir=runs/best_phash_10000 \
+        --config.data.name=cifar10 --config.train.num_seeds=6
 
 Three quarters of every batch have their contrast raised before they are hashed: a local mean,
 unlike the mean of the whole image, loses bits where values are clipped. One of the levels drawn is

@@ -11,6 +11,7 @@ from phash_jax.workdir import claim, flatten
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
+MODULES = (ROOT / "phash_jax" / "README.md").read_text()
 FIELDS = flatten(load_config("default").to_dict())
 
 
@@ -20,8 +21,9 @@ def test_every_module_and_config_is_named():
     configs = [path.stem for path in (ROOT / "configs").glob("[!_]*.py") if path.stem != "default"]
     assert len(modules) > 30
     assert len(configs) > 15
-    assert [name for name in (*modules, *folders, *configs) if f"`{name}`" not in TEXT] == []
-    mentioned = set(re.findall(r"`(\w+\.py)`", TEXT)) - {"main.py"}
+    assert [name for name in configs if f"`{name}`" not in TEXT] == []
+    assert [name for name in (*modules, *folders) if f"`{name}`" not in MODULES] == []
+    mentioned = set(re.findall(r"`(\w+\.py)`", TEXT + MODULES)) - {"main.py"}
     everywhere = {path.name for path in (ROOT / "phash_jax").rglob("*.py")}
     assert mentioned - everywhere == set()
 
@@ -33,6 +35,8 @@ def test_every_field_and_file_is_there():
     links = re.findall(r"\]\((?!http|#)([^)#]+)", TEXT)
     assert len(links) > 10
     assert [link for link in links if not (ROOT / link).exists()] == []
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", MODULES)
+    assert [link for link in links if not (ROOT / "phash_jax" / link).exists()] == []
     anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in _titles()}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
 

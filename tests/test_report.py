@@ -48,6 +48,27 @@ def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     assert f"- e: no run in {tmp_path / 'e'}" in text
 
 
+def test_of_many_runs_those_without_a_published_number_are_rows(tmp_path):
+    make_workdir(tmp_path / "original", "original")
+    for i in range(6):
+        make_workdir(tmp_path / f"mine_{i}", "best_raw", **{"train.seed": i, "name": f"mine_{i}"})
+    report.write(tmp_path / "out", sorted(tmp_path.iterdir()))
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    beside, others = markdown.split("(Fig 6.1)\n")[1].split("\n## ")[0].split("### Runs that")
+    titles = beside.strip().splitlines()[0]
+    assert [title.strip() for title in titles.strip("|").split("|")] == [
+        "",
+        "original",
+        "original, published",
+    ]
+    lines = [line for line in others.splitlines() if line.startswith("| mine_")]
+    assert len(lines) == 6
+    # As in the columns of the others.
+    clean = next(line for line in beside.splitlines() if line.startswith("| test accuracy, clean"))
+    assert clean.split("|")[2].strip() in lines[0]
+    assert "| test accuracy, contrast_200" in others
+
+
 def test_runs_of_one_name_are_told_apart_by_their_workdir(tmp_path):
     make_workdir(tmp_path / "a", "original")
     make_workdir(tmp_path / "b", "original")

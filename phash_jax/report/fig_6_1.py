@@ -13,6 +13,15 @@ from phash_jax.report.formats import (
     percent_with_interval,
 )
 
+# Rows of the figure that are columns of the table by run, besides the test sets.
+_OF_EVERY_RUN = (
+    "seeds",
+    "steps",
+    "training accuracy, last log interval",
+    "training loss",
+    "training time, all seeds",
+)
+
 
 def _steps(field: str) -> Callable[[dict[str, Any]], str]:
     def cell(run: dict[str, Any]) -> str:
@@ -120,4 +129,20 @@ def table(runs: Sequence[Run]) -> str:
         return "no finished run\n"
     cells = [["", *columns]]
     cells += [[row[0], *(cell(row) for cell in columns.values())] for row in _rows(runs)]
+    return tables.markdown(cells)
+
+
+def table_by_run(runs: Sequence[Run]) -> str:
+    """The same with a row per run and without what only the study has: for many runs.
+
+    Lists over seeds are left out too.
+    """
+    finished = [run for run in runs if run.result]
+    shown = [
+        (name, ours)
+        for name, ours, _ in _rows(finished)
+        if name in _OF_EVERY_RUN or name.startswith("test accuracy, ")
+    ]
+    cells = [("run", *(name for name, _ in shown))]
+    cells += [(run.label, *(ours(run.result) for _, ours in shown)) for run in finished]
     return tables.markdown(cells)

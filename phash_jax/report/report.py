@@ -32,6 +32,8 @@ from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
+# Runs side by side in one table.
+_MOST_COLUMNS = 6
 _INTERVALS = (
     "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
     "set. Lists: one number per seed."
@@ -46,7 +48,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     rest = [run for run in runs if run.result and not run.row and run.folder not in apart]
     parts = [f"# Fig 5.5: {_name_of_sweep(rows)}\n\n{fig_5_5.table(rows)}" for rows in sweeps]
     if rest:
-        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.table(rest))
+        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + _runs_side_by_side(rest))
     parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
     if parts:
@@ -140,16 +142,22 @@ def _problems(runs: Sequence[Run]) -> list[str]:
 
 
 def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
-    judged = judge(runs) + robustness.verdicts(workdirs)
-    if not judged:
+    of_study, of_robustness = judge(runs), robustness.verdicts(workdirs)
+    if not of_study and not of_robustness:
         return ""
-    cells = [("the study's claim", "verdict", "our measurement")]
-    cells += [(v.claim, f"**{v.verdict}**", v.evidence) for v in judged]
+    judged_tables = [
+        tables.markdown([titles, *((v.claim, f"**{v.verdict}**", v.evidence) for v in judged)])
+        for titles, judged in (
+            (("the study's claim", "verdict", "our measurement"), of_study),
+            (("asked besides", "verdict", "our measurement"), of_robustness),
+        )
+        if judged
+    ]
     sources = sorted({run.config["data.name"] for run in runs if run.result})
     pictures = f" Pictures: {', '.join(map(_DATA.get, sources, sources))}." if sources else ""
     return (
         "## In plain words\n\n"
-        + tables.markdown(cells)
+        + "\n".join(judged_tables)
         + "\nDifferences within a seed (the same initial weights and batches, unless what is "
         "changed changes them), averaged over seeds; in brackets their 95 % interval. "
         "Verdicts on robustness are adjusted (Holm) for the number of networks of a test, those on "
@@ -172,7 +180,7 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
     finished = [run for run in shown if run.result]
     if not shown:
         return ""
-    text = "## Raw against hashed (Fig 6.1)\n\n" + fig_6_1.table(finished) + f"\n{_INTERVALS}\n\n"
+    text = f"## Raw against hashed (Fig 6.1)\n\n{_runs_side_by_side(finished)}\n{_INTERVALS}\n\n"
     if finished:
         plots.plot_accuracies(finished, figures / "test_accuracy.png")
         text += (
@@ -187,6 +195,18 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
         "band from lowest to highest seed](figures/curves.png)\n\n"
     )
     return text + _training_logs(finished) + _network(shown) + commands(shown)
+
+
+def _runs_side_by_side(finished: Sequence[Run]) -> str:
+    """Fig 6.1, of many runs only with those that the study has a number for; then the others."""
+    beside = [run for run in finished if PUBLISHED[run.result["published"]]["test_accuracy"]]
+    if len(finished) <= _MOST_COLUMNS or not beside:
+        return fig_6_1.table(finished)
+    others = [run for run in finished if not PUBLISHED[run.result["published"]]["test_accuracy"]]
+    return (
+        f"{fig_6_1.table(beside)}\n### Runs that the study has no number for\n\n"
+        f"{fig_6_1.table_by_run(others)}"
+    )
 
 
 def _test_figures(finished: Sequence[Run]) -> str:

@@ -203,14 +203,14 @@ def _robustness(who: Roles) -> Verdict:
     )
     verdict = _TRUE_FALSE[_sign(end)]
     if _sign(end) <= 0 and _sign(loss) < 0:
-        verdict += f"; true {_only(end)}of the loss from clean to distorted"
+        verdict += f"; true {_only(end)}of the points lost from clean to distorted"
     return Verdict(
         "hashing makes the network robust (never measured on hashed images)",
         f"at contrast 200: {verdict}",
         f"test accuracy at contrast 200, hashed minus raw: {points(end)} points "
         f"({_mean(who.hashed, 'contrast_200', who.raw)} against "
         f"{_mean(who.raw, 'contrast_200', who.hashed)}); "
-        f"loss from clean, hashed minus raw: {points(loss)} points",
+        f"points lost from clean, hashed minus raw: {points(loss)}",
     )
 
 
