@@ -199,14 +199,16 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
 
 def _runs_side_by_side(finished: Sequence[Run]) -> str:
     """Fig 6.1, of many runs only with those that the study has a number for; then the others."""
-    beside = [run for run in finished if PUBLISHED[run.result["published"]]["test_accuracy"]]
-    if len(finished) <= _MOST_COLUMNS or not beside:
+    if len(finished) <= _MOST_COLUMNS:
         return fig_6_1.table(finished)
-    others = [run for run in finished if not PUBLISHED[run.result["published"]]["test_accuracy"]]
-    return (
-        f"{fig_6_1.table(beside)}\n### Runs that the study has no number for\n\n"
-        f"{fig_6_1.table_by_run(others)}"
-    )
+    beside, others = [], []
+    for run in finished:
+        has_number = PUBLISHED[run.result["published"]]["test_accuracy"]
+        (beside if has_number else others).append(run)
+    parts = [fig_6_1.table(beside)] if beside else []
+    if others:
+        parts.append(f"### Runs that the study has no number for\n\n{fig_6_1.table_by_run(others)}")
+    return "\n".join(parts)
 
 
 def _test_figures(finished: Sequence[Run]) -> str:
