@@ -13,6 +13,8 @@ from phash_jax.report.formats import (
     percent_with_interval,
 )
 
+# Runs side by side in one table.
+_MOST_COLUMNS = 6
 # Rows of the figure that are columns of the table by run, besides the test sets.
 _OF_EVERY_RUN = (
     "seeds",
@@ -146,3 +148,17 @@ def table_by_run(runs: Sequence[Run]) -> str:
     cells = [("run", *(name for name, _ in shown))]
     cells += [(run.label, *(ours(run.result) for _, ours in shown)) for run in finished]
     return tables.markdown(cells)
+
+
+def side_by_side(finished: Sequence[Run]) -> str:
+    """Fig 6.1, of many runs only with those that the study has a number for; then the others."""
+    if len(finished) <= _MOST_COLUMNS:
+        return table(finished)
+    beside, others = [], []
+    for run in finished:
+        has_number = PUBLISHED[run.result["published"]]["test_accuracy"]
+        (beside if has_number else others).append(run)
+    parts = [table(beside)] if beside else []
+    if others:
+        parts.append(f"### Runs that the study has no number for\n\n{table_by_run(others)}")
+    return "\n".join(parts)

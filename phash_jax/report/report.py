@@ -4,17 +4,14 @@ python -m phash_jax.report DIR [DIR ...] --output=DIR
 """
 
 import argparse
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from phash_jax import tables
-from phash_jax.model import BATCH_NORM_LAYERS
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import (
+    fig_5_1,
     fig_5_5,
     fig_6_1,
     hash_robustness,
@@ -27,13 +24,12 @@ from phash_jax.report import (
 )
 from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
+from phash_jax.report.notes import read_notes
 from phash_jax.report.verdicts import judge, roles
 from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
-# Runs side by side in one table.
-_MOST_COLUMNS = 6
 _INTERVALS = (
     "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
     "set. Lists: one number per seed."
@@ -48,7 +44,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     rest = [run for run in runs if run.result and not run.row and run.folder not in apart]
     parts = [f"# Fig 5.5: {_name_of_sweep(rows)}\n\n{fig_5_5.table(rows)}" for rows in sweeps]
     if rest:
-        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + _runs_side_by_side(rest))
+        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.side_by_side(rest))
     parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
     if parts:
@@ -74,7 +70,7 @@ def write(
         OSError: the notes cannot be read or the report not written.
         ValueError: the notes are no text, or a picture that they show is not there.
     """
-    own_text, own_pictures = _read_notes(notes) if notes else ("", {})
+    own_text, own_pictures = read_notes(notes) if notes else ("", {})
     runs = collect(workdirs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -98,28 +94,6 @@ def write(
         with written_whole(output / f"{name}.{ending}") as temporary:
             temporary.write_text(content, encoding="utf-8")
     return summary(workdirs)
-
-
-def _read_notes(notes: Path) -> tuple[str, dict[str, Path]]:
-    """The text with its pictures in ``figures/``, and where each of these is to be copied from."""
-    try:
-        text = notes.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{notes} is not a text in UTF-8: {error}") from error
-    pictures: dict[str, Path] = {}
-
-    def moved(match: re.Match) -> str:
-        before, address, after = match.groups()
-        if urlsplit(address).scheme:
-            return match[0]
-        path = notes.parent / unquote(address)
-        if not path.is_file():
-            raise ValueError(f"{notes} shows {address}, and there is no such file beside it")
-        name = f"notes_{len(pictures) + 1}{path.suffix}"
-        pictures[name] = path
-        return f"{before}figures/{name}{after}"
-
-    return re.sub(r"(!\[[^\]]*\]\()([^)\s]+)([^)]*\))", moved, text), pictures
 
 
 def _apart(runs: Sequence[Run]) -> list[Path]:
@@ -180,7 +154,7 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
     finished = [run for run in shown if run.result]
     if not shown:
         return ""
-    text = f"## Raw against hashed (Fig 6.1)\n\n{_runs_side_by_side(finished)}\n{_INTERVALS}\n\n"
+    text = f"## Raw against hashed (Fig 6.1)\n\n{fig_6_1.side_by_side(finished)}\n{_INTERVALS}\n\n"
     if finished:
         plots.plot_accuracies(finished, figures / "test_accuracy.png")
         text += (
@@ -194,21 +168,7 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
         "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log interval; "
         "band from lowest to highest seed](figures/curves.png)\n\n"
     )
-    return text + _training_logs(finished) + _network(shown) + commands(shown)
-
-
-def _runs_side_by_side(finished: Sequence[Run]) -> str:
-    """Fig 6.1, of many runs only with those that the study has a number for; then the others."""
-    if len(finished) <= _MOST_COLUMNS:
-        return fig_6_1.table(finished)
-    beside, others = [], []
-    for run in finished:
-        has_number = PUBLISHED[run.result["published"]]["test_accuracy"]
-        (beside if has_number else others).append(run)
-    parts = [fig_6_1.table(beside)] if beside else []
-    if others:
-        parts.append(f"### Runs that the study has no number for\n\n{fig_6_1.table_by_run(others)}")
-    return "\n".join(parts)
+    return text + _training_logs(finished) + fig_5_1.section(shown) + commands(shown)
 
 
 def _test_figures(finished: Sequence[Run]) -> str:
@@ -254,38 +214,6 @@ def _training_logs(finished: Sequence[Run]) -> str:
                 )
             )
     return tables.markdown(cells) + "\n" if len(cells) > 1 else ""
-
-
-def _network(shown: Sequence[Run]) -> str:
-    """Fig 5.1: the layers of the networks, each kind once."""
-    kinds: dict[str, list[str]] = {}
-    for run in shown:
-        if run.config:
-            kinds.setdefault(_layers(run.config), []).append(run.label)
-    if not kinds:
-        return ""
-    named = len(kinds) > 1
-    lines = [
-        "The network (Fig 5.1)" + (f" of {', '.join(labels)}" if named else "") + f": {layers}"
-        for layers, labels in kinds.items()
-    ]
-    lines.append("The study draws two conv layers and says three in its text")
-    return "".join(f"{line}.\n\n" for line in lines)
-
-
-def _layers(config: dict[str, Any]) -> str:
-    side, features = config["model.kernel_size"], config["model.conv_features"]
-    layers = []
-    for layer in range(config["model.conv_layers"]):
-        norm = BATCH_NORM_LAYERS.get(config["model.batch_norm"], lambda layer: False)(layer)
-        layers.append(
-            f"conv {side}x{side}x{features}{', batch norm' * norm}, {config['model.activation']}, "
-            "max-pool 2"
-        )
-    dropped = f"dropout {config['model.dropout']:g}, " if config["model.dropout"] else ""
-    layers += [f"{dropped}dense {size}" for size in config["model.dense_features"]]
-    outputs = config["model.num_outputs"]
-    return "; ".join(layers) + "; " + (f"{outputs} outputs" if outputs else "one output per class")
 
 
 def _sweeps(runs: Sequence[Run], figures: Path) -> str:

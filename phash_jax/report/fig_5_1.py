@@ -1,0 +1,39 @@
+"""Fig 5.1: the networks in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from phash_jax.model import BATCH_NORM_LAYERS
+from phash_jax.report.collect import Run
+
+
+def section(shown: Sequence[Run]) -> str:
+    """Fig 5.1: the layers of the networks, each kind once."""
+    kinds: dict[str, list[str]] = {}
+    for run in shown:
+        if run.config:
+            kinds.setdefault(_layers(run.config), []).append(run.label)
+    if not kinds:
+        return ""
+    named = len(kinds) > 1
+    lines = [
+        "The network (Fig 5.1)" + (f" of {', '.join(labels)}" if named else "") + f": {layers}"
+        for layers, labels in kinds.items()
+    ]
+    lines.append("The study draws two conv layers and says three in its text")
+    return "".join(f"{line}.\n\n" for line in lines)
+
+
+def _layers(config: dict[str, Any]) -> str:
+    side, features = config["model.kernel_size"], config["model.conv_features"]
+    layers = []
+    for layer in range(config["model.conv_layers"]):
+        norm = BATCH_NORM_LAYERS.get(config["model.batch_norm"], lambda layer: False)(layer)
+        layers.append(
+            f"conv {side}x{side}x{features}{', batch norm' * norm}, {config['model.activation']}, "
+            "max-pool 2"
+        )
+    dropped = f"dropout {config['model.dropout']:g}, " if config["model.dropout"] else ""
+    layers += [f"{dropped}dense {size}" for size in config["model.dense_features"]]
+    outputs = config["model.num_outputs"]
+    return "; ".join(layers) + "; " + (f"{outputs} outputs" if outputs else "one output per class")
