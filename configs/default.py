@@ -58,6 +58,10 @@ def get_config() -> ConfigDict:
     data.train_repeats = 1
     # Scramble the training images as the study's loader did: HWC bytes read as CHW.
     data.scramble_train = False
+    # Share of each class's training images, its last ones, that are kept out of training and tested
+    # in the place of the test images: to choose by, and look at the test images once, at the end.
+    # 0: none. Of mapped files those that are left are copied into memory.
+    data.validation_share = 0.0
     # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
     data.dir = ""
     # file: an .npz, a folder of .npy files, or one with <split>/<class>/*.png or *.jpg.

@@ -21,7 +21,7 @@ from phash_jax.evaluate import accuracies, make_evaluate
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
 from phash_jax.model import make_model
-from phash_jax.networks import restore, warn_of_other_pictures
+from phash_jax.networks import check_unseen, restore, warn_of_other_pictures
 from phash_jax.placement import Placement, to_host, use_cpu_cores
 from phash_jax.published import is_comparable
 from phash_jax.report import report
@@ -105,11 +105,14 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         )
     return results.build(
         name=config.name,
-        # The study's numbers are for its own pictures.
+        # The study's numbers are for its own test pictures.
         published=(
             config.published
             if is_comparable(
-                config.published, data=config.data.name, class_names=dataset.class_names
+                config.published,
+                data=config.data.name,
+                class_names=dataset.class_names,
+                validation_share=config.data.validation_share,
             )
             else "none"
         ),
@@ -132,6 +135,7 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
         raise ValueError(f"train.teacher: {error}") from error
     if processes.is_first():
         warn_of_other_pictures(networks, source=config.data.name)
+    check_unseen(networks, source=config.data.name, validation_share=config.data.validation_share)
     taught = config.model.num_outputs or len(dataset.class_names)
     if networks.model.num_outputs != taught:
         raise ValueError(

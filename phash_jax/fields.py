@@ -1,10 +1,12 @@
 """Which fields of a config a job reads: others can be set without effect, and may differ."""
 
-_DATA = ("data",)
-_TEST_DATA = (
+_SOURCE = (
     *("data.name", "data.classes", "data.dir", "data.path"),
     *("data.image_size", "data.test_size", "data.seed"),
 )
+_DATA = (*_SOURCE, "data.train_size", "data.train_repeats", "data.scramble_train")
+# Images that are held out are some of those to train with.
+_TEST_DATA = (*_SOURCE, "data.train_size", "data.validation_share")
 _DISTORTED = (*_TEST_DATA, "distortions", "test_batch_size")
 _HASHES = ("hash.names", "hash.size", "hash.pillow")
 # Sections and fields.

@@ -32,6 +32,7 @@ class Networks:
         step: updates they were trained for.
         preprocess: key of ``PREPROCESS``, what they are fed.
         data: the source of the images they were trained on, ``config.data.name``.
+        validation_share: of those images that they were not trained on.
         sha256: of the checkpoint.
         model: the module.
         variables: its parameters (or their moving average) and running statistics, float32, seeds
@@ -46,6 +47,7 @@ class Networks:
     step: int
     preprocess: str
     data: str
+    validation_share: float
     sha256: str
     model: ConvNet
     variables: PyTree[Array]
@@ -123,6 +125,22 @@ def warn_of_other_pictures(networks: Networks, *, source: str) -> None:
         )
 
 
+def check_unseen(networks: Networks, *, source: str, validation_share: float) -> None:
+    """ValueError where networks were trained on images that are held out for validation here.
+
+    Args:
+        networks: of any run.
+        source: ``config.data.name``; of another one nothing is known.
+        validation_share: ``config.data.validation_share``.
+    """
+    if networks.data == source and validation_share > networks.validation_share:
+        raise ValueError(
+            f"the networks in {networks.folder} were trained with data.validation_share="
+            f"{networks.validation_share}, on images that data.validation_share={validation_share} "
+            "keeps to be tested with: train them with that share too"
+        )
+
+
 def _runs_in(workdir: Path) -> list[Path]:
     if (workdir / "checkpoints").is_dir():
         return [workdir]
@@ -194,6 +212,7 @@ def restore(
         step=step,
         preprocess=config.preprocess,
         data=config.data.name,
+        validation_share=config.data.validation_share,
         sha256=sha256,
         model=model,
         variables={

@@ -134,14 +134,19 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
-def is_comparable(published: str, *, data: str, class_names: Sequence[str]) -> bool:
+def is_comparable(
+    published: str, *, data: str, class_names: Sequence[str], validation_share: float = 0.0
+) -> bool:
     """Whether an entry of ``PUBLISHED`` is of the pictures and the classes of a run.
 
     Args:
         published: key of ``PUBLISHED``.
         data: source of the pictures, ``config.data.name``.
         class_names: of the run.
+        validation_share: ``config.data.validation_share``: the study tested the test images.
     """
+    if validation_share:
+        return False
     if published == "ten_classes":
         return data == "cifar10" and len(class_names) == 10
     return data == "cifar10" and set(class_names) == {"cat", "dog"}

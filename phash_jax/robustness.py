@@ -23,7 +23,7 @@ from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.examples import plot_distortions
 from phash_jax.json_files import read_json, write_json
 from phash_jax.metrics import append_record, read_by
-from phash_jax.networks import Networks, restore_all, warn_of_other_pictures
+from phash_jax.networks import Networks, check_unseen, restore_all, warn_of_other_pictures
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
@@ -140,6 +140,9 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     )
     for networks in all_networks:
         warn_of_other_pictures(networks, source=config.data.name)
+        check_unseen(
+            networks, source=config.data.name, validation_share=config.data.validation_share
+        )
     _check_same(workdir, all_networks)
     provenance.record(workdir)
     if not (workdir / "distortions.png").exists():

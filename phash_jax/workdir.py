@@ -37,6 +37,7 @@ _OF_THE_CONFIG = {"examples.png", "images.json", "teacher.json"}
 
 # Fields that were added later, and what runs from before them were made with.
 _LATER_FIELDS = {
+    "data.validation_share": 0.0,
     "label_smoothing": 0.0,
     "test_flip": False,
     "test_shift": 0,

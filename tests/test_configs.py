@@ -89,6 +89,7 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         ("test_shift", -1, "test_shift must be 0 or more, got -1"),
         ("label_smoothing", 1.0, "label_smoothing must be from 0 to below 1, got 1.0"),
         ("data.train_repeats", 0, "data.train_repeats must be 1 or more, got 0"),
+        ("data.validation_share", 1.0, "data.validation_share must be from 0 to below 1, got 1.0"),
         ("model.conv_layers", -1, "model.conv_layers must be 0 or more, got -1"),
         ("model.conv_features", 0, "model.conv_features must be 1 or more, got 0"),
         ("model.kernel_size", 0, "model.kernel_size must be 1 or more, got 0"),

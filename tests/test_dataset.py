@@ -9,6 +9,7 @@ from conftest import load_config, make_split
 from phash_jax.data.dataset import (
     Dataset,
     Split,
+    hold_out,
     repeat_train,
     scramble,
     scramble_train,
@@ -47,6 +48,24 @@ def test_unknown_and_repeated_classes_are_refused(three, names):
         ValueError, match=r"choose of ant, bee, cow, or all with --config.data.classes="
     ):
         select_classes(three, names)
+
+
+def test_the_last_images_of_each_class_are_held_out_in_the_place_of_the_test_images(three):
+    parts = hold_out(three, 0.34)
+    assert parts.train.ids.tolist() == [f"id_{i}" for i in range(6)]
+    assert parts.test.ids.tolist() == ["id_6", "id_7", "id_8"]
+    assert parts.test.labels.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(parts.test.images, three.train.images[6:])
+    np.testing.assert_array_equal(parts.train.images, three.train.images[:6])
+    assert hold_out(three, 0.0) is three
+    for share, message in (
+        (1.0, "from 0 to below 1, got 1.0"),
+        (-0.1, "from 0 to below 1, got -0.1"),
+        (0.1, "0.1 of the 3 training images of ant is 0: both parts need one"),
+        (0.9, "0.9 of the 3 training images of ant is 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hold_out(three, share)
 
 
 def test_repetition_repeats_the_training_split_only(three):
@@ -97,6 +116,12 @@ def test_a_dataset_from_a_config():
     assert len(dataset.train) == 60
     assert len(dataset.test) == 20
     assert len(set(dataset.train.ids)) == 30
+    data.validation_share = 0.2
+    held_out = load_dataset(data)
+    # Only the others are repeated.
+    assert len(held_out.train) == 48
+    assert set(held_out.train.ids) | set(held_out.test.ids) == set(dataset.train.ids)
+    assert len(held_out.test) == 6
     data.name = "imagenet"
     with pytest.raises(ValueError, match=r"unknown data.name 'imagenet'; choose one of synthetic"):
         load_dataset(data)

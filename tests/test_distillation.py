@@ -181,6 +181,10 @@ def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
             {"train.teacher": str(teacher_workdir), "model.num_outputs": 10},
             "train.teacher has 2 outputs, .* taught 10: choose model.num_outputs",
         ),
+        (
+            {"train.teacher": str(teacher_workdir), "data.validation_share": 0.2},
+            "on images that data.validation_share=0.2 keeps to be tested with",
+        ),
     ):
         config, workdir = small_config(**fields), tmp_path / "run"
         # What was refused leaves the workdir free for the next.

@@ -262,6 +262,8 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
         ("arrays", "train.cpu_devices", "job arrays does not read it"),
         ("robustness", "train.cpu_devices", ""),
         ("robustness", "data.train_repeats", "job robustness does not read it"),
+        ("robustness", "data.validation_share", ""),
+        ("catalog", "data.validation_share", "job catalog does not read it"),
         ("catalog", "hash.inputs", "job catalog does not read it"),
         ("robustness", "train.num_steps", "job robustness does not read it"),
         ("robustness", "distortions.draws", ""),

@@ -48,6 +48,18 @@ def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     assert f"- e: no run in {tmp_path / 'e'}" in text
 
 
+def test_runs_that_were_not_tested_on_the_test_images_are_named(tmp_path):
+    make_workdir(tmp_path / "a", "original")
+    make_workdir(tmp_path / "b", "phash", **{"data.validation_share": 0.1})
+    text = report.write(tmp_path / "out", [tmp_path / "a", tmp_path / "b"])
+    line = "held out of training (data.validation_share), not on the test images: phash.\n"
+    assert line in text
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert line in markdown
+    assert "## In plain words" not in markdown
+    assert ", validation |" in markdown.split("## With what")[1]
+
+
 def test_of_many_runs_those_without_a_published_number_are_rows(tmp_path):
     make_workdir(tmp_path / "original", "original")
     for i in range(6):
@@ -356,6 +368,9 @@ def test_published_numbers_are_for_the_studys_classes():
     assert is_comparable("phash", data="cifar10", class_names=("cat", "dog"))
     assert not is_comparable("phash", data="synthetic", class_names=("cat", "dog"))
     assert not is_comparable("phash", data="cifar10", class_names=("cat", "dog", "truck"))
+    assert not is_comparable(
+        "phash", data="cifar10", class_names=("cat", "dog"), validation_share=0.1
+    )
     assert is_comparable("ten_classes", data="cifar10", class_names=list("abcdefghij"))
     assert not is_comparable("ten_classes", data="cifar10", class_names=("cat", "dog"))
 

@@ -195,6 +195,13 @@ def test_networks_whose_training_was_stopped_are_tested_with_a_warning(trained, 
     assert caplog.text.count("their training was not finished") == 1
 
 
+def test_networks_are_not_tested_on_images_they_were_trained_on(trained, tmp_path):
+    config, _ = trained
+    config.data.validation_share = 0.5
+    with pytest.raises(ValueError, match=r"plain were trained with data.validation_share=0.0, on"):
+        robustness.evaluate_networks(config, tmp_path / "grid")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

@@ -118,6 +118,46 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     return Dataset(keep(dataset.train), keep(dataset.test), tuple(class_names))
 
 
+def check_share(share: float) -> None:
+    """ValueError if so large a share of images cannot be held out."""
+    if not 0 <= share < 1:
+        raise ValueError(f"data.validation_share must be from 0 to below 1, got {share}")
+
+
+def hold_out(dataset: Dataset, share: float) -> Dataset:
+    """Tests the last training images of each class in the place of the test images; copies.
+
+    A smaller share holds out some of the same images, and none that a larger one trains with.
+
+    Args:
+        dataset: its test split is left out.
+        share: of each class, rounded to whole images; 0 changes nothing.
+
+    Raises:
+        ValueError: the share is not from 0 to below 1, or a class has no image left in one of the
+            two.
+    """
+    check_share(share)
+    if not share:
+        return dataset
+    train = dataset.train
+    is_held_out = np.zeros(len(train), bool)
+    for label, name in enumerate(dataset.class_names):
+        of_class = np.flatnonzero(train.labels == label)
+        count = round(share * len(of_class))
+        if not 0 < count < len(of_class):
+            raise ValueError(
+                f"data.validation_share={share} of the {len(of_class)} training images of {name} "
+                f"is {count}: both parts need one at least"
+            )
+        is_held_out[of_class[-count:]] = True
+
+    def part(chosen: np.ndarray) -> Split:
+        return Split(train.images[chosen], train.labels[chosen], train.ids[chosen])
+
+    return dataclasses.replace(dataset, train=part(~is_held_out), test=part(is_held_out))
+
+
 def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
     """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice; a copy.
 

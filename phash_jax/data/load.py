@@ -12,6 +12,7 @@ from phash_jax.data.dataset import (
     Dataset,
     Split,
     fingerprint,
+    hold_out,
     repeat_train,
     scramble_train,
     select_classes,
@@ -58,24 +59,27 @@ SOURCES: dict[str, Callable[[ml_collections.ConfigDict], Dataset]] = {
 
 
 def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
-    """The dataset that ``config.data`` describes: source, classes, scrambling, repetition.
+    """The dataset that ``config.data`` describes: source, classes, what is held out, and so on.
 
     Raises:
-        ValueError: an unknown source or class, or images and labels that do not fit each other.
+        ValueError: an unknown source or class, a share that cannot be held out, or images and
+            labels that do not fit each other.
         FileNotFoundError: the source's files are missing; the message says which would do.
     """
     dataset = choose(SOURCES, data.name, "data.name")(data)
     if chosen := tuple(names(data.classes)):
         dataset = select_classes(dataset, chosen)
     validate(dataset)
+    dataset = hold_out(dataset, data.validation_share)
     if data.scramble_train:
         dataset = scramble_train(dataset)
     dataset = repeat_train(dataset, data.train_repeats)
     logging.info(
-        "%s: %d training and %d test images of %s",
+        "%s: %d training and %d %s images of %s",
         data.name,
         len(dataset.train),
         len(dataset.test),
+        "validation" if data.validation_share else "test",
         ", ".join(dataset.class_names),
     )
     return dataset

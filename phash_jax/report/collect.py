@@ -76,6 +76,11 @@ class Run:
         return bool(self.config.get("data.scramble_train"))
 
     @property
+    def is_validated(self) -> bool:
+        """Whether it was tested on images held out of training instead of the test images."""
+        return bool(self.config.get("data.validation_share"))
+
+    @property
     def row(self) -> str:
         """The row of Fig 5.5 that it repeats, or nothing."""
         published = self.config.get("published", "")

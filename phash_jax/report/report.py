@@ -50,6 +50,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     if parts:
         parts.append(_INTERVALS + "\n")
     parts += hash_robustness.summaries(workdirs)
+    parts += _validated(runs)
     parts += ["Without a result:\n\n" + lines for lines in _problems(runs)]
     return "\n".join(parts or ["no finished run\n"])
 
@@ -79,6 +80,7 @@ def write(
     sections = [
         "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
         _verdicts(runs, workdirs),
+        *_validated(runs),
         own_text,
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
         _comparison(runs, figures),
@@ -113,6 +115,15 @@ def _problems(runs: Sequence[Run]) -> list[str]:
     """The list of runs without a result, if there is one."""
     lines = [f"- {run.label}: {run.problem}\n" for run in runs if run.problem]
     return ["".join(lines)] if lines else []
+
+
+def _validated(runs: Sequence[Run]) -> list[str]:
+    """The line that names the runs that were not tested on the test images, if there are any."""
+    validated = [run.label for run in runs if run.result and run.is_validated]
+    return [
+        "Tested on images held out of training (data.validation_share), not on the test images: "
+        f"{', '.join(validated)}.\n"
+    ] * bool(validated)
 
 
 def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
@@ -298,7 +309,7 @@ def _provenance(runs: Sequence[Run]) -> str:
         cells.append(
             (
                 run.label,
-                _DATA.get(run.config.get("data.name"), "?"),
+                _DATA.get(run.config.get("data.name"), "?") + ", validation" * run.is_validated,
                 ", ".join(map(str, run.result["seeds"])),
                 run.result["num_steps"],
                 ", ".join(dict.fromkeys(s["commit"] for s in run.starts)) or "not recorded",

@@ -20,6 +20,7 @@ from phash_jax.report.robustness import (
     per_seed,
     severities_of,
 )
+from phash_jax.workdir import flatten
 
 BASE = "average_hash"
 _FEWEST = 3
@@ -46,8 +47,11 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
     for group, result in finished_networks(workdirs).items():
-        source = read_config(group[0]).get("data", {}).get("name")
-        if source not in (None, run.config["data.name"]):
+        images = flatten(read_config(group[0]))
+        if any(
+            images.get(field) not in (None, run.config.get(field))
+            for field in ("data.name", "data.validation_share")
+        ):
             continue
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():

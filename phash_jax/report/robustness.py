@@ -137,7 +137,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     drawn = {None: "", 1: "; one draw of each distortion"}.get(draws, f"; means over {draws} draws")
     text = (
         "## Robustness: trained networks on distorted images\n\n"
-        f"{result['test_size']:,} test images{_source(workdirs[0])}; means over seeds, in brackets "
+        f"{result['test_size']:,} {_source(workdirs[0])}; means over seeds, in brackets "
         f"Student's 95 % interval. {severities_of(result).capitalize()}; mean over {over}{drawn}."
         "\n\n"
         f"{means_table(result)}\n"
@@ -161,8 +161,10 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
 
 
 def _source(workdir: Path) -> str:
-    name = read_config(workdir).get("data", {}).get("name")
-    return f" (`data.name={name}`)" if name else ""
+    fields = flatten(read_config(workdir))
+    name = fields.get("data.name")
+    images = "validation" if fields.get("data.validation_share") else "test"
+    return f"{images} images" + (f" (`data.name={name}`)" if name else "")
 
 
 def severities_of(result: dict[str, Any]) -> str:
