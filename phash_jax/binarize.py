@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Int32, UInt8
 
 from phash_jax.choices import whole_number
 from phash_jax.hashing import dct_matrix
+from phash_jax.image_checks import check_uint8
 from phash_jax.resampling import gray
 
 # Sums in uint32, and where negative numbers are needed in int32.
@@ -161,9 +162,7 @@ def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Arra
         TypeError: it is not uint8.
         ValueError: it has not three axes, no value, or more than ``most_values``.
     """
-    if getattr(image, "dtype", None) != jnp.uint8:
-        kind = getattr(image, "dtype", type(image).__name__)
-        raise TypeError(f"a hash image takes uint8 values from 0 to 255, got {kind}")
+    check_uint8(image, "a hash image")
     if image.ndim != 3:
         raise ValueError(f"one image [H, W, C] is taken, for more jax.vmap; got {image.shape}")
     if not 0 < image.size <= most_values:

@@ -36,6 +36,7 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "data.test_size": ("data.name", ("synthetic",)),
     "data.seed": ("data.name", ("synthetic",)),
     "model.kernel_stddev": ("model.kernel_init", ("truncated_normal",)),
+    "train.prefetch": ("train.stream", ("always", "auto")),
     "train.teachers": ("train.teacher", ()),
     "train.teacher_share": ("train.teacher", ()),
 }

@@ -28,6 +28,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
 from phash_jax.choices import choose, whole_number
+from phash_jax.image_checks import check_uint8
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, resize
 
 _LOW_FREQUENCY_FACTOR = 4
@@ -293,8 +294,7 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
     # Looked at before it is converted, which may change its type.
     images = images if isinstance(images, jax.Array) else np.asarray(images)
-    if images.dtype != jnp.uint8:
-        raise TypeError(f"a hash takes uint8 values from 0 to 255, got {images.dtype}")
+    check_uint8(images, "a hash")
     trailing = 3 if images.ndim >= 3 and images.shape[-1] == 3 else 2
     if images.ndim < trailing or 0 in images.shape[images.ndim - trailing :]:
         raise ValueError(

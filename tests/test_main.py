@@ -18,6 +18,7 @@ from conftest import load_config
 from configs.ablations import ROWS
 from main import JOBS, check_fields_reach_a_run
 from phash_jax import checkpoint, provenance, results
+from phash_jax.batches import STREAM
 from phash_jax.data.load import SOURCES
 from phash_jax.fields import READ_BY, READ_WITH, is_read
 from phash_jax.metrics import read_metrics
@@ -286,6 +287,7 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
             r"with train.teacher=\(none\): add --config.train.teacher=VALUE",
         ),
         ("distilled_phash", "train.teacher_share", ""),
+        ("original", "train.prefetch", ""),
     ],
 )
 def test_a_field_that_nothing_reads_is_refused(config, given, message):
@@ -302,7 +304,12 @@ def test_every_job_and_source_says_which_fields_it_reads():
         assert is_read("job", job=job)
     for field, (other, values) in READ_WITH.items():
         assert {field, other} <= set(fields)
-        choices = {"data.name": SOURCES, "model.kernel_init": KERNEL_INITS, "train.teacher": {}}
+        choices = {
+            "data.name": SOURCES,
+            "model.kernel_init": KERNEL_INITS,
+            "train.stream": STREAM,
+            "train.teacher": {},
+        }
         assert set(values) <= set(choices[other])
 
 

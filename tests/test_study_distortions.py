@@ -33,6 +33,18 @@ def make_image(shape=(24, 20, 3), seed=0):
     return jnp.asarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
 
 
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_values_that_are_not_uint8_are_refused(name):
+    # As called without the tests' checks of types.
+    taken_bare = {
+        "swirl": lambda image: swirl.__wrapped__(image, strength=2.0),
+        "crystallize": lambda image: crystallize.__wrapped__(KEY, image, cell_size=4),
+        "contrast and noise": lambda image: contrast_level.__wrapped__(image, level=60),
+    }
+    with pytest.raises(TypeError, match="takes uint8 values from 0 to 255, got float32"):
+        taken_bare[name](make_image().astype(jnp.float32))
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_no_distortion_is_the_identity(name, shape):

@@ -16,6 +16,7 @@ from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.distortions.study import STUDY
+from phash_jax.image_checks import check_uint8
 
 # What is not distorted, among distortions and test sets.
 CLEAN = "clean"
@@ -32,9 +33,7 @@ def _checked(name: str, distortion: Distortion) -> Distortion:
 
     @functools.wraps(distortion)
     def of_one(key, image, severity):
-        if getattr(image, "dtype", None) != jnp.uint8:
-            kind = getattr(image, "dtype", type(image).__name__)
-            raise TypeError(f"{name} takes uint8 values from 0 to 255, got {kind}")
+        check_uint8(image, name)
         if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(
                 f"{name} takes one image [H, W, 3], for more jax.vmap; got {image.shape}"

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from phash_jax.choices import whole_number
+from phash_jax.image_checks import check_uint8
 
 
 def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, "h w c"]:
@@ -19,9 +20,10 @@ def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, 
         level: contrast level, a whole number, -255 or more, not 259.
 
     Raises:
-        TypeError: ``level`` is not whole.
+        TypeError: ``level`` is not whole, or the image not uint8.
         ValueError: ``level`` is 259, where the factor is infinite, or below -255.
     """
+    check_uint8(image, "contrast_level")
     return jnp.asarray(contrast_table(level))[image]
 
 

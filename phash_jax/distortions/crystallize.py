@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float32, Int32, Key, UInt8
 
 from phash_jax.choices import whole_number
+from phash_jax.image_checks import check_uint8
 
 # A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2
@@ -29,9 +30,10 @@ def crystallize(
         cell_size: side of the grid's squares, pixels, 1 to 1500; 1 is the identity. Static.
 
     Raises:
-        TypeError: ``cell_size`` is not whole.
+        TypeError: ``cell_size`` is not whole, or the image not uint8.
         ValueError: it is out of range.
     """
+    check_uint8(image, "crystallize")
     cell_size = whole_number(cell_size, "cell_size", least=1, most=MAX_CELL_SIZE)
     if cell_size == 1:
         return image

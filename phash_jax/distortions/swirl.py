@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, ArrayLike, Float, UInt8
 
+from phash_jax.image_checks import check_uint8
+
 
 def swirl(
     image: UInt8[Array, "h w c"], *, strength: Float[ArrayLike, ""], radius: float = 1.0
@@ -24,8 +26,10 @@ def swirl(
         radius: R, as a share of half the shorter side, above 0. Static.
 
     Raises:
+        TypeError: the image is not uint8.
         ValueError: ``radius`` is 0 or less.
     """
+    check_uint8(image, "swirl")
     if radius <= 0:
         raise ValueError(f"a swirl's radius must be above 0, got {radius}")
     height, width, _ = image.shape
