@@ -91,6 +91,26 @@ def test_moves_tell_nothing_of_what_a_distortion_draws(monkeypatch):
     assert abs(np.mean(mirrored == decided) - 0.5) < 5 * 0.5 / 20
 
 
+def test_each_change_of_an_image_draws_its_own_numbers(monkeypatch):
+    def noting(row):
+        def change(key, image, **options):
+            return image.at[row].set(jax.random.bits(key, image.shape[1:], jnp.uint8))
+
+        return change
+
+    for row, name in enumerate(("random_zoom", "random_move", "cut_out")):
+        monkeypatch.setattr(augment, name, noting(row))
+    of = jax.shard_map(
+        make_move(flip=True, max_zoom=0.1, cutout=2),
+        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    images = np.asarray(of(jax.random.key(0), np.zeros((4, 3, 8, 3), np.uint8)))
+    assert len(np.unique(images.reshape(12, 24), axis=0)) == 12
+
+
 def test_every_second_image_is_mirrored_and_every_one_moved(dataset):
     image = jnp.asarray(dataset.train.images[0])
     keys = jax.random.split(jax.random.key(0), 400)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_train import bytes_of, run, without_time
 
-from phash_jax import batches
+from phash_jax import batches, keys
 from phash_jax.batches import draw_indices, is_streamed, stream_batches
 from phash_jax.data import files
 from phash_jax.placement import BATCH, SEED, place
@@ -34,7 +34,36 @@ def test_streamed_training_is_bit_for_bit_the_resident(config, dataset, tmp_path
     assert (np.asarray(resident[0].step) == 12).all()
 
 
-def test_batches_come_in_the_order_of_the_steps_from_files_larger_than_memory(dataset, tmp_path):
+def test_every_seed_and_step_has_a_batch_of_its_own_of_all_images():
+    drawn = [
+        draw_indices(jnp.int32(seed), jnp.int32(step), num_images=10, batch_size=64).tolist()
+        for seed in (0, 1)
+        for step in (0, 1)
+    ]
+    assert len(set(map(tuple, drawn))) == 4
+    assert {index for batch in drawn for index in batch} == set(range(10))
+
+
+def test_random_numbers_are_those_of_runs_begun_before():
+    """Else a run that goes on is another one, without a word."""
+    seed, step = jnp.int32(3), jnp.int32(5)
+    drawn = draw_indices(seed, step, num_images=10_000, batch_size=4)
+    assert drawn.tolist() == [7365, 4257, 4923, 970]
+    uses = (keys.INIT, keys.BATCH_INDICES, keys.AUGMENT, keys.DROPOUT)
+    bits = [jax.random.key_data(keys.step_key(seed, use, step)).tolist() for use in uses]
+    assert bits == [
+        [786427058, 4040564219],
+        [625863501, 109320485],
+        [1829702645, 1275232839],
+        [2463012157, 2389721536],
+    ]
+
+
+def test_batches_come_in_the_order_of_the_steps_from_files_larger_than_memory(
+    dataset, tmp_path, monkeypatch
+):
+    # As after many more steps.
+    monkeypatch.setattr(batches, "_STEPS_DRAWN_AT_ONCE", 2)
     for name in ("train", "test"):
         split = getattr(dataset, name)
         np.save(tmp_path / f"{name}_images.npy", split.images)

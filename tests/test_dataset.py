@@ -122,6 +122,10 @@ def test_a_dataset_from_a_config():
     assert len(held_out.train) == 48
     assert set(held_out.train.ids) | set(held_out.test.ids) == set(dataset.train.ids)
     assert len(held_out.test) == 6
+    data.scramble_train = True
+    scrambled = load_dataset(data)
+    np.testing.assert_array_equal(scrambled.train.images, scramble(held_out.train.images))
+    np.testing.assert_array_equal(scrambled.test.images, held_out.test.images)
     data.name = "imagenet"
     with pytest.raises(ValueError, match=r"unknown data.name 'imagenet'; choose one of synthetic"):
         load_dataset(data)

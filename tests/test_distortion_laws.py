@@ -202,6 +202,24 @@ def test_a_large_image_has_crystals_no_larger_than_can_be():
     assert of.shape == image.shape
 
 
+def test_frost_covers_as_much_as_cifar10cs():
+    key = jax.random.key(0)
+    # CIFAR-10-C's shares of the image and of the frost.
+    shares = {1: (1, 0.2), 2: (1, 0.3), 3: (0.9, 0.4), 4: (0.85, 0.4), 5: (0.75, 0.45)}
+    # Frost is at most white, so nothing is clipped.
+    black, gray = (jnp.full((32, 32, 3), value, jnp.uint8) for value in (0, 50))
+    freeze = jax.jit(jax.vmap(DISTORTIONS["frost"], (None, None, 0)))
+    with unoptimized():
+        on_black, on_gray = (
+            np.asarray(freeze(key, image, jnp.arange(1, 6)), int) for image in (black, gray)
+        )
+    for severity, (of_image, of_frost) in shares.items():
+        difference = on_gray[severity - 1] - on_black[severity - 1]
+        np.testing.assert_allclose(difference, 50 * of_image, atol=1)
+        expected = on_black[4] * of_frost / 0.45
+        np.testing.assert_allclose(on_black[severity - 1], expected, atol=2)
+
+
 def test_parameters_are_of_five_severities():
     assert [float(at_severity((1, 2, 3, 4, 5), s)) for s in range(6)] == [1, 1, 2, 3, 4, 5]
     far = jnp.array([-(2**31), 2**31 - 1], jnp.int32)

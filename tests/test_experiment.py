@@ -1,5 +1,7 @@
 """The job of training, one run of it."""
 
+from types import SimpleNamespace
+
 import pytest
 from conftest import load_config
 from ml_collections import ConfigDict
@@ -32,6 +34,23 @@ def test_networks_tested_after_the_last_step_are_not_tested_again(
     assert len(tests) == 1
     for field in ("test_accuracy", "test_correct"):
         assert at_once[field] == resumed[field]
+
+
+def test_networks_are_tested_as_the_config_says(monkeypatch):
+    asked, config = {}, load_config("best_raw")
+    monkeypatch.setattr(
+        experiment, "make_evaluate", lambda *given, **options: asked.update(options)
+    )
+    experiment.make_evaluate_of(
+        config, SimpleNamespace(class_names=("a", "b")), SimpleNamespace(platform="cpu")
+    )
+    assert asked == {
+        "preprocess": "raw",
+        "test_sets": ["clean", "contrast_200"],
+        "batch_size": config.test_batch_size,
+        "test_flip": True,
+        "test_shift": 1,
+    }
 
 
 def test_damaged_files_of_a_run_do_not_stop_the_others(config, dataset, tmp_path, monkeypatch):

@@ -2,16 +2,18 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, make_split
 from PIL import Image
 
-from phash_jax import codes, hash_robustness
+from phash_jax import catalog_dataset, codes, hash_robustness, picture_hashes
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.hash_robustness import distance_counts, separation
+from phash_jax.hashing import average_hash
 from phash_jax.report import report
 from phash_jax.robustness import distort_batch, distortion_key
 
@@ -76,6 +78,34 @@ def test_grid_equals_imagehash_on_the_exported_images(config, tmp_path):
         distances = [a - b for a, b in zip(hashed(clean), hashed(distorted[place]), strict=True)]
         flipped = result["hashes"]["dhash"]["pixelate"][place]["flipped"]
         assert flipped == pytest.approx(np.mean(distances) / 64)
+
+
+def test_images_are_numbered_over_all_batches():
+    """Their numbers decide what is drawn for each."""
+    numbered, _ = hash_robustness._in_batches(
+        lambda key, images, numbers, severity: ({"numbers": numbers}, {}),
+        make_split(0, 7),
+        4,
+        jax.random.key(0),
+        1,
+    )
+    assert numbered["numbers"].tolist() == list(range(7))
+
+
+def test_hashes_follow_the_pillow_that_is_asked_for():
+    # Dark ones, in which a level more or less of gray counts.
+    images = jnp.asarray(make_split(0, 40).images // 32)
+    wanted, todays = (np.asarray(average_hash(images, pillow=pillow)) for pillow in ("6.0", "13.0"))
+    assert (wanted != todays).any()
+    hashed = hash_robustness.make_hash_distorted(
+        lambda key, image, severity: image, ["average_hash"], [], hash_size=8, pillow="6.0"
+    )
+    words, _ = hashed(jax.random.key(0), images, jnp.arange(40), jnp.int32(0))
+    np.testing.assert_array_equal(words["average_hash"], codes.pack(jnp.asarray(wanted)))
+    of_catalog = catalog_dataset._hash_program(("average_hash",), 8, "6.0")
+    np.testing.assert_array_equal(of_catalog(images)["average_hash"].bits, wanted)
+    of_pictures = picture_hashes._program(("average_hash",), 8, "6.0")
+    np.testing.assert_array_equal(of_pictures(images)["average_hash"][0], wanted)
 
 
 def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):

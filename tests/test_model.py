@@ -9,7 +9,7 @@ from conftest import load_config
 from jax import lax
 
 from phash_jax.convolution import conv_on_cpu, conv_on_gpu
-from phash_jax.model import make_model, max_pool_2
+from phash_jax.model import ACTIVATIONS, KERNEL_INITS, make_model, max_pool_2
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -46,6 +46,15 @@ def test_truncated_normal_is_cut_at_two_standard_deviations():
     assert np.abs(kernel).max() <= 0.2
     # The standard deviation of a unit normal cut at +-2 is 0.8796.
     np.testing.assert_allclose(kernel.std(), 0.1 * 0.8796, rtol=0.01)
+
+
+def test_activations_and_the_uniform_kernels_of_fig_5_5():
+    x = jnp.array([-2.0, 0.5])
+    for name, expected in (("relu", [0, 0.5]), ("elu", [np.expm1(-2), 0.5]), ("tanh", np.tanh(x))):
+        np.testing.assert_allclose(ACTIVATIONS[name](x), expected, rtol=1e-6)
+    kernel = KERNEL_INITS["uniform"](0.1)(jax.random.key(0), (3, 3, 8, 8))
+    assert 0 <= kernel.min() < 0.02
+    assert 0.98 < kernel.max() <= 1
 
 
 @pytest.mark.parametrize("side", [4, 7])

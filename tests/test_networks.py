@@ -10,6 +10,7 @@ from conftest import make_small_config
 from phash_jax import checkpoint
 from phash_jax.checkpoint import CheckpointError
 from phash_jax.networks import restore, restore_all
+from phash_jax.optimizers import averaged
 from phash_jax.train import train
 from phash_jax.workdir import claim
 
@@ -23,6 +24,8 @@ def once(dataset, tmp_path_factory):
     config.name = "small"
     config.data.classes = "upper,left"
     config.train.num_seeds = 2
+    config.optimizer.average_decay = 0.5
+    config.test_flip, config.test_shift = True, 2
     folder = tmp_path_factory.mktemp("once")
     claim(folder, config)
     state, _, _ = train(config, dataset.train, num_classes=2, workdir=folder)
@@ -48,7 +51,11 @@ def test_networks_are_those_that_were_trained(trained):
         assert networks.preprocess == "raw"
         found = networks.variables["params"]
         assert found["Dense_0"]["kernel"].shape == (2, 128, 16)
-        np.testing.assert_array_equal(found["Dense_0"]["kernel"], state.params["Dense_0"]["kernel"])
+        newest = state.params["Dense_0"]["kernel"]
+        expected = averaged(state.params, state.opt_state)["Dense_0"]["kernel"]
+        assert (expected != newest).any()
+        np.testing.assert_array_equal(found["Dense_0"]["kernel"], expected)
+        assert (networks.test_flip, networks.test_shift) == (True, 2)
 
 
 def test_runs_of_one_name_are_told_apart(trained):

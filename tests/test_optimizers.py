@@ -28,6 +28,16 @@ def test_the_rate_rises_over_the_warm_up_and_ends_where_it_should(name):
         assert rates[60] == pytest.approx(1.0, abs=1e-6)
 
 
+def test_the_warm_up_is_a_share_of_the_steps():
+    rule = optimizer(name="sgd", learning_rate=1.0, schedule="triangle", warmup=0.2)
+    state, rates = rule.init(jnp.float32(0)), []
+    for _ in range(10):
+        update, state = rule.update(jnp.float32(1), state)
+        rates.append(-float(update))
+    expected = [0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+    np.testing.assert_allclose(rates, expected, atol=1e-6)
+
+
 def test_without_warm_up_the_first_rate_is_the_peak():
     for name in ("constant", "cosine"):
         rate = SCHEDULES[name](2.0, 100, 0)

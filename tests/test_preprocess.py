@@ -180,6 +180,12 @@ def test_the_other_hash_images_are_exact(image, radius):
         assert np.asarray(hash_image(jnp.asarray(image))).ravel().tolist() == bits
 
 
+def test_a_local_mean_is_of_9x9_pixels():
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    for of_local in (local_average_hash_image, smooth_local_average_hash_image):
+        np.testing.assert_array_equal(of_local(image), of_local(image, radius=4))
+
+
 def test_a_window_over_the_whole_image_gives_the_average_hash():
     image = jnp.asarray(np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8))
     np.testing.assert_array_equal(

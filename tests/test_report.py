@@ -11,7 +11,7 @@ from PIL import Image
 
 from phash_jax import figures, hash_study, results, study_arrays, tables
 from phash_jax.published import FIG_5_5, is_comparable
-from phash_jax.report import formats, page, report
+from phash_jax.report import fig_5_5, formats, page, report
 from phash_jax.report.collect import Run, collect, short_names
 from phash_jax.report.fig_5_5 import UNDECIDED
 from phash_jax.report.verdicts import judge
@@ -183,6 +183,20 @@ def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
     assert compared["TanH"] == ["+1.0", "-", "-", UNDECIDED]
     assert len(compared) == 13
     assert "13 of 13 published numbers could be a run of ours" in markdown
+
+
+def test_rows_are_compared_with_original_of_the_same_seeds(tmp_path):
+    def row(name, published, seeds, accuracies):
+        result = {"seeds": seeds, "test_accuracy": {"clean": accuracies}}
+        return Run(name, tmp_path, {"published": published}, result, [], [])
+
+    original = row("original", "original_fig_5_5", [0, 1], [0.5, 0.6])
+    differences = [
+        fig_5_5.differences([original, row("elu", "elu", seeds, accuracies)], "clean")[0][1]
+        for seeds, accuracies in (([0, 1], [0.61, 0.7]), ([1, 0], [0.7, 0.61]))
+    ]
+    assert differences[0] == differences[1]
+    assert differences[0]["mean"] == pytest.approx(0.105)
 
 
 def test_sweeps_of_two_worlds_are_told_apart(tmp_path):

@@ -37,6 +37,18 @@ def test_names_are_no_formulas_and_all_that_was_tested_is_shown(tmp_path, monkey
     assert legend == ["clean", "contrast 300", "guessing"]
 
 
+def test_a_confusion_shows_percent_of_each_class(tmp_path, monkeypatch):
+    result = make_workdir(tmp_path / "a", "original")
+    result["confusion"] = {"clean": [[[30, 10], [5, 15]]] * 2}
+    results.write(tmp_path / "a", {"original": result})
+    drawn = []
+    monkeypatch.setattr(plots, "save", lambda figure, path, *, dpi: drawn.append(figure))
+    plots.plot_confusion(collect([tmp_path / "a"]), tmp_path / "confusion.png")
+    (panel,) = drawn[0].axes
+    shown = {text.get_position(): text.get_text() for text in panel.texts}
+    assert shown == {(0, 0): "75", (1, 0): "25", (0, 1): "25", (1, 1): "75"}
+
+
 def test_confusions_of_many_classes_are_colours_alone(tmp_path):
     result = make_workdir(tmp_path / "a", "original")
     result["class_names"] = [f"class {i}" for i in range(150)]

@@ -29,6 +29,11 @@ def test_result_of_a_run(tmp_path):
     assert results.read(tmp_path) == {"original": result}
 
 
+def test_a_confusion_has_classes_as_rows_and_what_they_were_taken_for_as_columns():
+    matrix = results._confusion(np.array([1, 1, 0, 2]), np.array([0, 0, 0, 1]), 3)
+    assert matrix.tolist() == [[1, 2, 0], [0, 0, 1], [0, 0, 0]]
+
+
 def test_damaged_results_are_named(tmp_path):
     (tmp_path / "results.json").write_text('{"runs": ')
     with pytest.raises(ValueError, match=r"results.json is damaged .*delete it"):

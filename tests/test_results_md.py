@@ -1,5 +1,6 @@
 """RESULTS.md says what the runs behind it say, and what the report makes of them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def test_every_table_of_the_trained_networks_is_the_reports(tmp_path, monkeypatc
     blocks = {block.strip() for block in made.split("\n\n")}
     old = [block for block in of_runs.split("\n\n") if block.startswith("|")]
     assert [block for block in old if block.strip() not in blocks] == []
+    # A network tested again on clean images is right as often as in its own run.
+    compared = 0
+    for tested in workdirs:
+        for networks in (
+            json.loads((tested / "results.json").read_text()).get("networks", {}).values()
+        ):
+            *_, parent, name = Path(networks["folder"]).parts
+            for folder in (RUNS / parent / name, RUNS / name):
+                if (folder / "results.json").exists():
+                    (run,) = json.loads((folder / "results.json").read_text())["runs"].values()
+                    assert run["test_accuracy"]["clean"] == networks["clean"], (tested, name)
+                    compared += 1
+    assert compared >= 20
     # Each figure it shows is there.
     shown = [line.split("](")[1].rstrip(")") for line in kept.splitlines() if line.startswith("![")]
     assert len(shown) >= 10

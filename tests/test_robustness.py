@@ -4,14 +4,15 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import make_small_config
+from conftest import make_small_config, make_split
 
-from phash_jax import export_distorted, robustness
+from phash_jax import export_distorted, robustness, robustness_results
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
@@ -72,26 +73,10 @@ def test_grid_of_two_runs(trained, dataset, tmp_path):
         right = (logits[name]["clean"].argmax(-1) == dataset.test.labels).mean(1)
         np.testing.assert_allclose(networks["clean"], right)
         assert np.array(networks["accuracy"]["brightness"]).shape == (2, 2)
-    # By hand: the images the job must have tested, in the network that evaluate() uses.
-    images = np.stack(
-        [
-            DISTORTIONS["gaussian_noise"](
-                jax.random.fold_in(robustness.distortion_key(0, "gaussian_noise", 1), i), image, 5
-            )
-            for i, image in enumerate(jnp.asarray(dataset.test.images))
-        ]
-    )
-    (networks,) = robustness.restore_all(
-        [Path(config.robustness.networks.split(",")[0])],
-        class_names=dataset.class_names,
-        image_shape=(16, 16, 3),
-    )
-    one = jax.tree.map(lambda leaf: leaf[1], networks.variables)
-    taken_for = networks.logits(one, images).argmax(-1)
     record = json.loads((workdir / "grid.jsonl").read_text().splitlines()[1])
     assert record["distortion"] == "gaussian_noise"
     # [severity][draw][seed]
-    assert record["correct"]["plain"][1][1][1] == (taken_for == dataset.test.labels).sum()
+    assert np.array(record["correct"]["plain"]).shape == (2, 2, 2)
     assert (workdir / "distortions.png").read_bytes().startswith(b"\x89PNG")
 
     with (workdir / "unaggregated_results.csv").open() as file:
@@ -106,6 +91,72 @@ def test_grid_of_two_runs(trained, dataset, tmp_path):
     ]
     accuracy = result["networks"]["hashed"]["accuracy"]["brightness"]
     assert float(rows[5][4]) == pytest.approx(accuracy[1][1])
+
+
+class Parity:
+    """In the place of networks: an answer that any changed value may turn."""
+
+    def logits(self, of_seed, images):
+        return jax.nn.one_hot(images.astype(jnp.int32).sum((1, 2, 3)) // of_seed % 2, 2)
+
+
+def test_images_are_counted_as_they_are_distorted():
+    split, distort = make_split(0, 41), DISTORTIONS["gaussian_noise"]
+    images = robustness.ResidentBatches(split, batch_size=16, devices=jax.devices()[:2])
+    count = robustness.make_count_correct([Parity()], distort, images)
+    one_by_one = jax.jit(jax.vmap(distort, in_axes=(0, 0, None)))
+    for draw, severity in ((0, 1), (0, 2), (1, 2), (1, 5)):
+        key = robustness.distortion_key(3, "gaussian_noise", draw)
+        seeds = [jnp.array([1, 3])]
+        counted = robustness._count_all(count, seeds, images, key, severity, lambda: None)
+        keys = jax.vmap(lambda i, key=key: jax.random.fold_in(key, i))(jnp.arange(41))
+        distorted = np.asarray(one_by_one(keys, split.images, jnp.int32(severity)), int)
+        sums = distorted.sum((1, 2, 3))
+        assert counted == [[int((sums // seed % 2 == split.labels).sum()) for seed in (1, 3)]]
+
+
+def test_every_severity_is_measured_with_the_same_draws(monkeypatch, tmp_path):
+    asked = []
+
+    def count(variables, images, labels, numbers, key, severity):
+        asked.append((tuple(jax.random.key_data(key).tolist()), int(severity)))
+        return [jnp.zeros(1, jnp.int32)]
+
+    monkeypatch.setattr(robustness, "make_count_correct", lambda *of: count)
+    images = robustness.ResidentBatches(make_split(0, 7), batch_size=8, devices=jax.devices()[:1])
+    for seed in (0, 1):
+        robustness._measure(
+            [SimpleNamespace(name="n", variables={})],
+            ["fog"],
+            images,
+            tmp_path / f"{seed}.jsonl",
+            severities=[2, 5],
+            draws=2,
+            seed=seed,
+            name="",
+        )
+    keys, severities = zip(*asked, strict=True)
+    assert severities == (0, 2, 2, 5, 5) * 2
+    assert keys[1:3] == keys[3:5]
+    assert len({*keys[1:3], *keys[6:8]}) == 4
+
+
+def test_accuracies_are_means_over_draws():
+    # [severity][draw][seed]
+    correct = np.random.default_rng(0).integers(0, 11, (2, 3, 2))
+    networks = SimpleNamespace(
+        name="n", folder="f", seeds=[0, 1], step=1, preprocess="raw", sha256=""
+    )
+    records = {"clean": [[[5, 7]]], "fog": correct.tolist()}
+    result = robustness_results.build(
+        {name: {"correct": {"n": counts}} for name, counts in records.items()},
+        [networks],
+        chosen=["fog"],
+        severities=[1, 5],
+        test_size=10,
+    )["networks"]["n"]
+    assert result["clean"] == [0.5, 0.7]
+    np.testing.assert_allclose(result["accuracy"]["fog"], correct.mean(1) / 10)
 
 
 def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):
@@ -264,6 +315,17 @@ def test_tables_follow_the_numbers():
     assert name == "brightness"
     assert difference["mean"] == pytest.approx(0.205)
     assert adjusted < 0.05
+
+
+def test_networks_are_compared_with_those_of_the_same_seeds():
+    result = make_result()
+    in_order = tables.differences(result, "hashed")
+    hashed = result["networks"]["hashed"]
+    hashed["seeds"].reverse()
+    hashed["clean"].reverse()
+    for by_seed in hashed["accuracy"]["brightness"]:
+        by_seed.reverse()
+    assert tables.differences(result, "hashed") == in_order
 
 
 def test_report_judges_and_shows_the_grid(trained, tmp_path):

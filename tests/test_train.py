@@ -13,7 +13,8 @@ from conftest import load_config
 from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax import checkpoint
-from phash_jax.augment import make_mixup
+from phash_jax import train as training
+from phash_jax.augment import augment_names, make_mixup
 from phash_jax.evaluate import accuracies
 from phash_jax.experiment import evaluate, make_evaluate_of
 from phash_jax.keys import AUGMENT, step_key
@@ -172,7 +173,23 @@ def test_a_mixed_image_answers_for_both_labels(config, dataset):
     )
     mixup = make_mixup(alpha=1.0)
     loss = optax.softmax_cross_entropy_with_integer_labels
-    step = make_train_step(model, optimizer, loss, raw, batch_size=10, mixup=mixup, streamed=True)
+
+    def teacher(images, step):
+        """Probabilities that another image would not have."""
+        of_first = images[:, 0, 0, 0] / 255
+        return jnp.stack([of_first, 1 - of_first], -1)
+
+    step = make_train_step(
+        model,
+        optimizer,
+        loss,
+        raw,
+        batch_size=10,
+        mixup=mixup,
+        teacher=teacher,
+        teacher_share=0.25,
+        streamed=True,
+    )
 
     def on_one_device(f, *args):
         mesh = Mesh(np.array(jax.devices()[:1]), (BATCH,))
@@ -187,8 +204,54 @@ def test_a_mixed_image_answers_for_both_labels(config, dataset):
     partners = np.roll(labels, 5)
     assert (partners != labels).any()
     by_hand = shares * nats[range(10), labels] + (1 - shares) * nats[range(10), partners]
+    # The teacher sees the mixture too.
+    by_hand = 0.75 * by_hand + 0.25 * (np.asarray(teacher(mixed, 0)) * nats).sum(-1)
     np.testing.assert_allclose(metrics["loss"], by_hand.mean(), rtol=1e-5)
     assert metrics["accuracy"] == np.float32((logits.argmax(-1) == labels).mean())
+
+
+def test_every_field_reaches_what_it_is_for(monkeypatch):
+    config, asked = load_config("best_phash"), {}
+    config.train.update({"max_zoom": 0.25, "cutout": 3, "mixup": 0.5, "num_steps": 17})
+
+    def note(name):
+        def made(*given, **options):
+            asked[name] = given, options
+            return name
+
+        return made
+
+    makers = ("move", "mixup", "loss", "optimizer", "augment", "train_step", "init")
+    for name in makers:
+        monkeypatch.setattr(training, f"make_{name}", note(name))
+    placement = training.place(num_seeds=1, batch_size=64, parts=4, devices=jax.devices()[:1])
+    training.make_init_and_step.__wrapped__(
+        config, placement, image_shape=(32, 32, 3), num_classes=2
+    )
+    moves = {"flip": True, "max_shift": config.train.max_shift, "max_zoom": 0.25, "cutout": 3}
+    assert asked["move"] == ((), moves)
+    assert asked["mixup"] == ((), {"alpha": 0.5})
+    assert asked["loss"] == ((config.loss,), {"label_smoothing": config.label_smoothing})
+    assert asked["optimizer"] == ((config.optimizer,), {"num_steps": 17})
+    assert asked["augment"] == ((augment_names(config.train.augment),), {})
+    given, options = asked["train_step"]
+    assert given[1:] == ("optimizer", "loss", PREPROCESS[config.preprocess])
+    made = {name: options[name] for name in ("move", "mixup", "augment")}
+    assert made == {name: name for name in made}
+    assert (options["batch_size"], options["parts"]) == (64, 4)
+
+
+def test_a_record_has_the_means_and_the_last_batch():
+    metrics = {name: np.array([[0.5, 1.0]]) for name in ("loss", "accuracy", "grad_norm")}
+    record = training._record.__wrapped__(metrics, step=2, seconds=1.23456)
+    assert record == {
+        "step": 2,
+        "seconds": 1.235,
+        "loss": [0.75],
+        "accuracy": [0.75],
+        "batch_accuracy": [1.0],
+        "grad_norm": [0.75],
+    }
 
 
 def test_dropout_is_for_training_only_and_the_same_in_the_same_step(config, dataset, tmp_path):
