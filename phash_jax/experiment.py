@@ -105,7 +105,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
         )
     return results.build(
         name=config.name,
-        # The study's numbers are for its own test pictures.
+        # The study's numbers are for its own test pictures and inputs.
         published=(
             config.published
             if is_comparable(
@@ -113,6 +113,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
                 data=config.data.name,
                 class_names=dataset.class_names,
                 validation_share=config.data.validation_share,
+                preprocess=config.preprocess,
             )
             else "none"
         ),

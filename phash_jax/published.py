@@ -134,18 +134,28 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
+# What the study's networks are fed, where it is not raw images.
+FED = {"phash": "average_hash"}
+
+
 def is_comparable(
-    published: str, *, data: str, class_names: Sequence[str], validation_share: float = 0.0
+    published: str,
+    *,
+    data: str,
+    class_names: Sequence[str],
+    validation_share: float = 0.0,
+    preprocess: str | None = None,
 ) -> bool:
-    """Whether an entry of ``PUBLISHED`` is of the pictures and the classes of a run.
+    """Whether an entry of ``PUBLISHED`` is of the pictures, classes and inputs of a run.
 
     Args:
         published: key of ``PUBLISHED``.
         data: source of the pictures, ``config.data.name``.
         class_names: of the run.
         validation_share: ``config.data.validation_share``: the study tested the test images.
+        preprocess: ``config.preprocess``; None where it does not matter.
     """
-    if validation_share:
+    if validation_share or preprocess not in (None, FED.get(published, "raw")):
         return False
     if published == "ten_classes":
         return data == "cifar10" and len(class_names) == 10

@@ -385,6 +385,13 @@ def test_published_numbers_are_for_the_studys_classes():
     assert not is_comparable(
         "phash", data="cifar10", class_names=("cat", "dog"), validation_share=0.1
     )
+    for published, fed in (("phash", "average_hash"), ("original", "raw"), ("elu", "raw")):
+        of_study = {"data": "cifar10", "class_names": ("cat", "dog")}
+        assert is_comparable(published, preprocess=fed, **of_study)
+        assert not is_comparable(published, preprocess="median_hash", **of_study)
+    assert not is_comparable(
+        "elu", data="cifar10", class_names=("cat", "dog"), preprocess="average_hash"
+    )
     assert is_comparable("ten_classes", data="cifar10", class_names=list("abcdefghij"))
     assert not is_comparable("ten_classes", data="cifar10", class_names=("cat", "dog"))
 

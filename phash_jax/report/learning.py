@@ -24,7 +24,10 @@ def marks_for(runs: Sequence[Run]) -> list[float]:
     finished = [run for run in runs if run.result]
     comparable = bool(finished) and all(
         is_comparable(
-            "phash", data=run.config.get("data.name"), class_names=run.result["class_names"]
+            "phash",
+            data=run.config.get("data.name"),
+            class_names=run.result["class_names"],
+            validation_share=run.config.get("data.validation_share", 0.0),
         )
         for run in finished
     )

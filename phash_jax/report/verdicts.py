@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from phash_jax.comparison import paired_difference
-from phash_jax.published import PUBLISHED
+from phash_jax.published import FED, PUBLISHED
 from phash_jax.report.collect import Run, recipe
 from phash_jax.report.fig_5_5 import ORIGINAL, UNDECIDED, conclusion, differences, is_within, sweeps
 from phash_jax.report.formats import percent, points
@@ -41,8 +41,6 @@ class Roles:
     scrambled: Run | None
 
 
-# What the study's networks are fed.
-_FED = {"original": "raw", "phash": "average_hash"}
 # What makes a network raw, hashed or scrambled, and what may be another number of seeds.
 _ROLE = ("preprocess", "data.scramble_train", "train.num_seeds", "train.seed")
 
@@ -58,7 +56,7 @@ def roles(runs: Sequence[Run]) -> list[Roles]:
         part = {"original": "scrambled" if run.is_scrambled else "raw", "phash": "hashed"}.get(
             published
         )
-        if part and run.config["preprocess"] != _FED[published]:
+        if part and run.config["preprocess"] != FED.get(published, "raw"):
             continue
         if run.result and not run.row and part and not (part == "hashed" and run.is_scrambled):
             alike = recipes.setdefault(repr(sorted(recipe(run, but=_ROLE).items())), {})
