@@ -144,7 +144,7 @@ def _reason(error: BaseException) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 200)
 
 
-def restore_newest(directory: Path, state: Any) -> Any | None:
+def restore_newest(directory: Path, state: Any, *, logged: int | None = None) -> Any | None:
     """The newest checkpoint that can be read, or None where there is none at all.
 
     Damaged ones (unreadable, or not the bytes that were saved) are reported and deleted, so that
@@ -154,6 +154,8 @@ def restore_newest(directory: Path, state: Any) -> Any | None:
     Args:
         directory: a folder of checkpoints, which need not exist.
         state: pytree of arrays of the saved shapes.
+        logged: the last step of the log that goes with them, if there is one. Checkpoints after it
+            are treated as damaged ones, unless there are no others.
 
     Returns:
         The state as NumPy arrays.
@@ -162,7 +164,7 @@ def restore_newest(directory: Path, state: Any) -> Any | None:
         CheckpointError: there are checkpoints, but every one is damaged, or not for all processes.
     """
     with _by_itself():
-        restored, damaged = _newest_good(directory, state)
+        restored, damaged = _newest_good(directory, state, logged=logged)
         if not processes.all_have(f"{digest(restored)} {damaged}"):
             raise CheckpointError(
                 f"not all processes read the same checkpoint in {directory}: start again when all "
@@ -246,7 +248,9 @@ def _saved(directory: Path) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.name), reverse=True)
 
 
-def _newest_good(directory: Path, state: Any) -> tuple[Any | None, list[int]]:
+def _newest_good(
+    directory: Path, state: Any, *, logged: int | None = None
+) -> tuple[Any | None, list[int]]:
     """The newest state that can be read, or None; and the steps of the damaged ones passed over.
 
     It is read to the first device of this process.
@@ -255,8 +259,21 @@ def _newest_good(directory: Path, state: Any) -> tuple[Any | None, list[int]]:
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), state
     )
-    damaged = []
-    for path in _saved(directory):
+    damaged, saved_paths = [], _saved(directory)
+    ahead = [path for path in saved_paths if logged is not None and int(path.name) > logged]
+    if len(ahead) == len(saved_paths):
+        ahead = []
+    for path in saved_paths:
+        if path in ahead:
+            logging.warning(
+                "checkpoint of step %s in %s is passed over: the log ends at step %d, and from "
+                "there it is trained again",
+                path.name,
+                directory,
+                logged,
+            )
+            damaged.append(int(path.name))
+            continue
         try:
             restored = ocp.load(path, abstract)
             saved = (ocp.metadata(path).custom_metadata or {}).get("sha256")

@@ -40,6 +40,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def last_step(directory: Path) -> int:
+    """The last step in a run's metrics.jsonl, 0 where there is none.
+
+    Raises:
+        ValueError: metrics.jsonl is damaged.
+    """
+    records = read_metrics(directory / "metrics.jsonl")
+    return records[-1]["step"] if records else 0
+
+
 def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
     """The records of a run up to the step that it goes on from.
 

@@ -39,7 +39,7 @@ from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
 from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
 from phash_jax.losses import Loss, Teacher, make_loss, with_teacher
-from phash_jax.metrics import MetricsLog, read_until
+from phash_jax.metrics import MetricsLog, last_step, read_until
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import (
@@ -410,7 +410,8 @@ def train(
     )
     state = to_host(init(jnp.array(seeds, jnp.int32)))
     test = make_test(placement) if make_test is not None and cfg.test_every else None
-    restored = checkpoint.restore_newest(workdir / "checkpoints", state)
+    logged = processes.in_all(lambda: last_step(workdir), "metrics.jsonl")
+    restored = checkpoint.restore_newest(workdir / "checkpoints", state, logged=logged)
     state = state if restored is None else restored
     step = saved = int(state.step[0])
     state = put(state, placement.sharding(SEED))

@@ -102,6 +102,23 @@ def test_killed_twenty_times_at_random_moments(tmp_path, npz, whole):
     assert "Traceback" not in output.read_text()
 
 
+def test_a_log_cut_in_its_last_line_goes_on_from_the_checkpoint_before(config, dataset, tmp_path):
+    from test_train import bytes_of, run
+
+    whole = run(config, dataset, tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text()[:-30])
+    again = run(config, dataset, tmp_path)
+    assert bytes_of(again[0]) == bytes_of(whole[0])
+    assert without_time(again[2]) == without_time(whole[2])
+    assert saved_steps(tmp_path) == {10, 20}
+    # There is none before it to go on from.
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(ValueError, match=r"ends at step 5, the checkpoint .* is of step 20\): put"):
+        run(config, dataset, tmp_path)
+    assert saved_steps(tmp_path) == {10, 20}
+
+
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
 def test_sigterm_saves_what_was_logged(tmp_path, npz, whole):
     workdir, output = tmp_path / "run", tmp_path / "output.txt"
