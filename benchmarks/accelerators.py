@@ -19,7 +19,6 @@ import functools
 import importlib
 import json
 import os
-import platform
 import re
 import sys
 import time
@@ -34,11 +33,12 @@ os.environ.update(JAX_PLATFORMS="cpu", TPU_SKIP_MDS_QUERY="1", JAX_SKIP_CUDA_CON
 import jax
 import jax.numpy as jnp
 import numpy as np
+from environment import environment
 from jax.experimental import topologies
 from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from configs import default
-from phash_jax import hamming, hashing, processor, resampling
+from phash_jax import hamming, hashing, resampling
 from phash_jax.augment import batch_parts
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.evaluate import make_predict
@@ -254,8 +254,7 @@ def main() -> int:
     record = {
         "command": f"python benchmarks/accelerators.py --platform={arguments.platform}",
         "compiled_for": devices[0].device_kind,
-        "processor": processor.name(),
-        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        **environment("jax", "jaxlib"),
         "rows": {},
     }
     rows = record["rows"]

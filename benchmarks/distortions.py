@@ -15,7 +15,6 @@ made on the way.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -27,8 +26,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402  (after the paths)
-
-from phash_jax import processor  # noqa: E402
+from environment import environment  # noqa: E402
 
 SEVERITIES = (1, 2, 3, 4, 5)
 CPU_BATCH, ACCELERATOR_BATCH = 256, 10_000
@@ -255,8 +253,10 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     result = {
         "command": " ".join(["python", *sys.argv]),
-        "processor": processor.name(),
-        "python": platform.python_version(),
+        **environment(
+            *("jax", "numpy", "scipy", "scikit-image", "pillow"),
+            "opencv-contrib-python-headless",
+        ),
         **measure(arguments.rounds),
     }
     result["total"] = totals(result["rows"])

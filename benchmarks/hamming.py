@@ -18,19 +18,16 @@ codes are too few: try ``--number 1000000``.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-
-from phash_jax import processor
+from environment import environment
 
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
@@ -216,16 +213,6 @@ def measure_on_cores(num_cores: int, given: list[str]) -> dict:
         return json.loads(record.read_text())
 
 
-def versions(*packages: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--number", type=int, default=50_000, help="codes")
@@ -259,8 +246,7 @@ def main() -> None:
     if arguments.output:
         record = {
             "command": "python benchmarks/hamming.py",
-            "processor": processor.name(),
-            "versions": versions("jax", "numpy", "faiss-cpu"),
+            **environment("jax", "numpy", "faiss-cpu"),
             "number": arguments.number,
             "bits": 32 * arguments.words,
             "radius": arguments.radius,

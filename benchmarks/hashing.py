@@ -16,7 +16,6 @@ how much of our time that is stands beside our rate.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -27,8 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-
-from phash_jax import processor
+from environment import environment
 
 NAMES = ("average_hash", "dhash", "phash")
 # Image side, pixels, and images in one call, per core: on a CPU what its caches hold.
@@ -196,8 +194,10 @@ def main() -> None:
     if arguments.output:
         record = {
             "command": "python benchmarks/hashing.py",
-            "processor": processor.name(),
-            "python": platform.python_version(),
+            **environment(
+                *("jax", "numpy", "ImageHash", "pillow", "imagededup"),
+                "opencv-contrib-python-headless",
+            ),
             "rounds": arguments.rounds,
             "results": results,
         }

@@ -15,13 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from environment import environment
 from PIL import Image
 
-from phash_jax import processor
 from phash_jax.data import synthetic
 from phash_jax.placement import num_cpu_cores
 
@@ -153,8 +152,8 @@ def main() -> None:
     if arguments.output:
         made = {
             "command": f"python benchmarks/scaling.py --pictures {arguments.pictures}",
-            "hardware": f"{num_cpu_cores()} cores of {processor.name()}",
-            "versions": {name: version(name) for name in ("jax", "numpy")},
+            "cores": num_cpu_cores(),
+            **environment("jax", "numpy"),
         }
         arguments.output.write_text(json.dumps(made | kept, indent=2) + "\n")
 

@@ -16,7 +16,6 @@ import argparse
 import functools
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -27,9 +26,9 @@ import floors
 import jax
 import jax.numpy as jnp
 import numpy as np
+from environment import environment
 
 from configs import original
-from phash_jax import processor
 from phash_jax.allocation import keep_freed_memory
 from phash_jax.losses import LOSSES
 from phash_jax.model import make_model
@@ -224,14 +223,9 @@ def main() -> None:
         record = {
             "command": "python benchmarks/train_step.py",
             "device": jax.devices()[0].device_kind,
-            "processor": processor.name(),
             "devices": dict(placement.mesh.shape),
             "cores": len(os.sched_getaffinity(0)),
-            "versions": {
-                "python": platform.python_version(),
-                "jax": jax.__version__,
-                "torch": getattr(torch, "__version__", None),
-            },
+            **environment("jax", "jaxlib", "torch"),
             "rounds": arguments.rounds,
             "steps_per_round": arguments.steps,
             "batch_size": arguments.batch_size,

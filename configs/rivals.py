@@ -10,7 +10,8 @@ channel_average_hash 70.5 and 68.4, local_average_hash 72.1 and 67.8, smooth_loc
 and 69.4; each in a start of its own: multiscale_hash 74.2 and 66.9, gray_average_hash (one bit a
 pixel) 69.8 and 67.1, bit_depth_1 69.4 and 67.0, gradient_hash 73.9 and 67.7, bit_depth_4 75.7 and
 69.1, thermometer_4 74.4 and 71.5; all eighteen are in RESULTS.md. With 10,000 steps and six seeds
-each takes two cores two hours or so.
+each takes two cores two hours or so. One way alone, in a workdir of its own, is
+--config=configs/best_raw.py --config.preprocess=median_hash.
 """
 
 from ml_collections import ConfigDict

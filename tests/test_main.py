@@ -226,6 +226,19 @@ def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
     assert re.fullmatch(f"error: the file of --config {message}", done.stderr.strip())
 
 
+def test_help_loads_nothing_that_takes_seconds():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "main.py", "--help"],
+        cwd=forked.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "--workdir" in done.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "absl.app" in loaded
+    assert loaded.isdisjoint({"jax", "numpy", "flax", "optax", "orbax", "matplotlib"})
+
+
 def test_a_field_that_every_run_sets_itself_is_refused(tmp_path, npz):
     done = run("compare", tmp_path / "workdir", npz, preprocess="median_hash")
     assert done.returncode == 1
