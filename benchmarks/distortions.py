@@ -206,6 +206,7 @@ def classify() -> float:
         step=0,
         preprocess="raw",
         data="",
+        validation_share=0.0,
         sha256="",
         model=model,
         variables=variables,
