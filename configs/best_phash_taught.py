@@ -1,0 +1,24 @@
+"""The best network on one bit a value: best_phash, zoomed in training and taught by six raw ones.
+
+    python main.py --config=configs/best_phash_taught.py --workdir=runs/best_phash_taught \
+        --config.data.name=cifar10 --config.train.num_seeds=6
+
+after the two commands of best_raw_taught, whose networks teach, a different one at each step. They
+see all values of the images, in training only: what is tested is the same network as best_phash.
+
+CIFAR-10 cats and dogs, 10,000 steps, 6 seeds, mean and 95 % interval: 83.7 % [83.3, 84.0] clean,
+82.8 % [82.2, 83.4] at contrast 200, with the same seeds 1.4 points [0.7, 2.0] and 1.4 [0.8, 2.0]
+more than without zoom and teachers.
+"""
+
+from configs import best_phash
+
+
+def get_config():
+    """The recipe of best_phash with zoom and teachers."""
+    config = best_phash.get_config()
+    config.name = "best_phash_taught"
+    config.train.max_zoom = 0.2
+    config.train.teacher = "runs/best_raw_taught"
+    config.train.teachers = 6
+    return config

@@ -1,0 +1,29 @@
+"""The recipe of best_raw, zoomed in training and taught by a network of the same kind.
+
+    python main.py --config=configs/best_raw.py --workdir=runs/best_raw_regularised \
+        --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.cutout=12 \
+        --config.model.dropout=0.3
+    python main.py --config=configs/best_raw_taught.py --workdir=runs/best_raw_taught \
+        --config.data.name=cifar10 --config.train.num_seeds=6
+
+CIFAR-10 cats and dogs, 10,000 steps, 6 seeds, mean and 95 % interval: 89.7 % [89.3, 90.1] clean,
+65.9 % [64.5, 67.3] at contrast 200. The best raw network so far is taught by these six in turn, on
+images mixed in pairs,
+
+    python main.py --config=configs/best_raw_taught.py --workdir=runs/best_raw_mixup_taught \
+        --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.mixup=0.4 \
+        --config.train.teacher=runs/best_raw_taught --config.train.teachers=6
+
+with 89.9 % [89.7, 90.1] and 68.1 % [66.6, 69.6]. Each takes two cores two hours or so.
+"""
+
+from configs import best_raw
+
+
+def get_config():
+    """The recipe of best_raw with zoom and a teacher."""
+    config = best_raw.get_config()
+    config.name = "best_raw_taught"
+    config.train.max_zoom = 0.2
+    config.train.teacher = "runs/best_raw_regularised"
+    return config
