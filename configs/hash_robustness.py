@@ -11,4 +11,5 @@ def get_config():
     """Every hash and every distortion, on the test images."""
     config = default.get_config()
     config.job = config.name = "hash_robustness"
+    config.hash.names = "average_hash,dhash,dhash_vertical,phash,phash_simple,whash,colorhash"
     return config

@@ -125,6 +125,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Measures every hash of ``config.hash.names`` on the test images; writes ``results.json``.
 
+    ``hashes`` has what ``separation`` says for each hash and distortion, a list over severities;
+    ``distances`` how often each distance occurs.
+
     Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the
     last one.
 
@@ -202,6 +205,16 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
                     )
                 ]
                 for name in chosen
+            }
+            for hash_name in hash_names
+        },
+        # [severity][distance], all distortions together; of each alone they are in grid.jsonl.
+        "distances": {
+            hash_name: {
+                pairs: np.sum(
+                    [records[name]["counts"][hash_name][pairs] for name in chosen], 0
+                ).tolist()
+                for pairs in ("same", "different")
             }
             for hash_name in hash_names
         },

@@ -120,6 +120,16 @@ def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
     markdown = (tmp_path / "report.md").read_text()
     assert "## Robustness: hashes without a network" in markdown
     assert markdown.count("\n| brightness ") == 4
+    assert "_distances.png)" in markdown
+    result = json.loads(whole)
+    for name, of_severity in result["distances"].items():
+        assert np.array(of_severity["same"]).sum(1).tolist() == [2 * 30] * 2
+        assert np.array(of_severity["different"]).sum(1).tolist() == [2 * 30 * 29] * 2
+        # All distortions have as many pairs.
+        flipped = np.mean([[s["flipped"] for s in of] for of in result["hashes"][name].values()], 0)
+        bits = np.arange(len(of_severity["same"][0]))
+        shares = np.array(of_severity["same"]) @ bits / bits[-1] / 60
+        np.testing.assert_allclose(shares, flipped)
 
 
 def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):

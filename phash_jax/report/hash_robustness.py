@@ -26,6 +26,13 @@ def section(workdir: Path, figures: Path, name: str) -> str:
         f"{', '.join(map(str, result['severities']))}.\n\n"
         f"{picture('By severity, mean over distortions', f'{name}_by_severity.png')}"
     )
+    if result.get("distances"):
+        robustness_plots.plot_distances(result, figures / f"{name}_distances.png")
+        text += picture(
+            "Distances of distorted images from the same and from other ones, all distortions "
+            "together",
+            f"{name}_distances.png",
+        )
     for title, table in _hash_tables(result):
         text += f"### {title}\n\n{table}\n"
     cells = [("hash", *(f"severity {severity}" for severity in result["severities"]))]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 
 from phash_jax.figures import new_figure, save
 from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
@@ -88,6 +89,49 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
     legend_above(figure, grid.flat[0], fontsize=9)
     figure.supxlabel("severity (0: clean)", fontsize=9)
     figure.supylabel("test accuracy, %", fontsize=9)
+    save(figure, path, dpi=DPI)
+
+
+def plot_distances(result: dict[str, Any], path: Path) -> None:
+    """Distances from distorted images to the same and to other ones, a panel per hash.
+
+    Of all distortions together; lines by severity, the area is of pairs of two images at all
+    severities.
+    """
+    columns = min(4, len(result["distances"]))
+    lines = -(-len(result["distances"]) // columns)
+    figure = new_figure(0.6 + 2.9 * columns, 0.7 + 2.3 * lines)
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel in grid[len(result["distances"]) :]:
+        panel.set_visible(False)
+    shades = colormaps["viridis_r"](np.linspace(0.15, 0.95, len(result["severities"])))
+    for panel, (name, counts) in zip(grid, result["distances"].items(), strict=False):
+        different = np.sum(counts["different"], 0)
+        distances = np.arange(len(different))
+        panel.fill_between(
+            distances,
+            100 * different / different.sum(),
+            color="0.85",
+            lw=0,
+            label="two images",
+        )
+        for severity, shade, same in zip(result["severities"], shades, counts["same"], strict=True):
+            panel.plot(
+                distances,
+                100 * np.array(same) / np.sum(same),
+                color=shade,
+                lw=1.3,
+                label=f"the same, severity {severity}",
+            )
+        panel.set_yscale("symlog", linthresh=0.1, linscale=0.5)
+        panel.set_ylim(0, 100)
+        panel.set_yticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+        panel.set_title(name, fontsize=10)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(**GRID)
+    legend_above(figure, grid[0])
+    figure.supxlabel("distance in bits", fontsize=9)
+    figure.supylabel("% of the pairs", fontsize=9)
     save(figure, path, dpi=DPI)
 
 
