@@ -96,7 +96,8 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
     """Distances from distorted images to the same and to other ones, a panel per hash.
 
     Of all distortions together; lines by severity, the area is of pairs of two images at all
-    severities.
+    severities. An even distance and the next are one point: hashes that are split by their median
+    have as good as no odd ones.
     """
     columns = min(4, len(result["distances"]))
     lines = -(-len(result["distances"]) // columns)
@@ -106,8 +107,8 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
         panel.set_visible(False)
     shades = colormaps["viridis_r"](np.linspace(0.15, 0.95, len(result["severities"])))
     for panel, (name, counts) in zip(grid, result["distances"].items(), strict=False):
-        different = np.sum(counts["different"], 0)
-        distances = np.arange(len(different))
+        different = _in_twos(np.sum(counts["different"], 0))
+        distances = 2 * np.arange(len(different))
         panel.fill_between(
             distances,
             100 * different / different.sum(),
@@ -118,7 +119,7 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
         for severity, shade, same in zip(result["severities"], shades, counts["same"], strict=True):
             panel.plot(
                 distances,
-                100 * np.array(same) / np.sum(same),
+                100 * _in_twos(np.array(same)) / np.sum(same),
                 color=shade,
                 lw=1.3,
                 label=f"the same, severity {severity}",
@@ -130,9 +131,13 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)
     legend_above(figure, grid[0])
-    figure.supxlabel("distance in bits", fontsize=9)
+    figure.supxlabel("distance in bits, in steps of two", fontsize=9)
     figure.supylabel("% of the pairs", fontsize=9)
     save(figure, path, dpi=DPI)
+
+
+def _in_twos(counts: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(counts, range(0, len(counts), 2))
 
 
 def plot_hashes(result: dict[str, Any], path: Path) -> None:
