@@ -6,6 +6,7 @@ On many hosts, or in many processes of one, the same command is started in each 
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -125,6 +126,11 @@ def main(argv: list[str]) -> None:
         if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
         _fail(error)
+    except Exception:
+        if not flags.FLAGS.distributed:
+            raise
+        traceback.print_exc()
+        _leave_the_others()
 
 
 def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
@@ -185,9 +191,14 @@ def _fail_on_full_disk(workdir: str) -> None:
 def _fail(error: Exception | str) -> None:
     print(f"error: {error}", file=sys.stderr, flush=True)
     if flags.FLAGS.is_parsed() and flags.FLAGS.distributed:
-        # At exit JAX would wait for the other processes, which may be waiting for this one.
-        os._exit(1)
+        _leave_the_others()
     sys.exit(1)
+
+
+def _leave_the_others() -> None:
+    """Ends one of several processes; at exit JAX would wait for those that wait for this one."""
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

@@ -164,7 +164,8 @@ def get_config() -> ConfigDict:
     train.stream = "auto"
     # Batches that are read ahead.
     train.prefetch = 16
-    # Virtual devices the CPU is split into. 0: one per core. Without effect on an accelerator.
+    # Jobs train, robustness and hash_robustness: virtual devices the CPU is split into. 0: one per
+    # core. Without effect on an accelerator.
     train.cpu_devices = 0
 
     config.distortions = distortions = ConfigDict()

@@ -10,11 +10,15 @@ integers, most significant bit first, a longer hash as ``<name>_0``, ``<name>_1`
 
 import argparse
 import contextlib
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
@@ -42,8 +46,8 @@ def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
         pillow: key of ``PILLOW_GENERATIONS``.
 
     Raises:
-        ValueError: no hash, an unknown one or one named twice, or a size or generation there is
-            not.
+        ValueError: no hash, an unknown one or one named twice, or a generation or size there is
+            not, for one of them.
     """
     if not hashes:
         raise ValueError(f"hash.names is empty: name one or more of {', '.join(HASHES)}")
@@ -56,6 +60,10 @@ def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
         raise ValueError(f"hash.size must be 2 or more, got {hash_size}")
     if "whash" in hashes and hash_size & (hash_size - 1):
         raise ValueError(f"hash.size must be a power of 2 for whash, got {hash_size}")
+    # Some add up no more values than int32 holds.
+    image = jax.ShapeDtypeStruct((hash_size, hash_size), jnp.uint8)
+    for name in hashes:
+        jax.eval_shape(partial(HASHES[name], hash_size=hash_size, pillow=pillow), image)
 
 
 def hash_columns(
@@ -75,6 +83,17 @@ def hash_columns(
     if num_words == 1:
         return {name: words[:, 0]}
     return {f"{name}_{i}": words[:, i] for i in range(num_words)}
+
+
+def fragile_column(fragile: Mapping[str, Bool[np.ndarray, " n"]]) -> dict[str, np.ndarray]:
+    """The column ``fragile``: of each image the names of its fragile hashes, separated by commas.
+
+    Args:
+        fragile: by name of the hash, in the order in which they are to be named.
+    """
+    rows = zip(*fragile.values(), strict=True)
+    listed = [",".join(itertools.compress(fragile, row)) for row in rows]
+    return {"fragile": np.array(listed, object)}
 
 
 def write_part(folder: Path, index: int, columns: Mapping[str, np.ndarray]) -> None:

@@ -13,7 +13,7 @@ import jax
 import ml_collections
 import numpy as np
 from etils import epath
-from jaxtyping import Array, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from tqdm import tqdm
 
@@ -22,8 +22,8 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split, fingerprint
 from phash_jax.data.load import load_in_all
 from phash_jax.errors import is_disk_full
-from phash_jax.hashing import HASHES, Decision
-from phash_jax.padding import padded
+from phash_jax.hashing import Decision, make_hash_all
+from phash_jax.padding import in_batches
 from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim, keep_images
 
@@ -97,13 +97,14 @@ def _make_folder(address: str) -> epath.Path:
 
 
 def _claim_folder(folder: epath.Path, whose: str) -> None:
-    """Notes whose images a folder is to hold; ValueError where it has those of another dataset."""
+    """Notes whose images a folder is to hold; ValueError where it has others."""
     note = folder / _WHOSE
     same = note.exists() and note.read_bytes() == whose.encode()
-    if note.exists() and not same and any(folder.glob("*.png")):
+    if not same and any(folder.glob("*.png")):
+        theirs = f"the images of another dataset ({note})" if note.exists() else "PNG files"
         raise ValueError(
-            f"catalog.image_dir {folder} holds the images of another dataset ({note}), whose files "
-            "have the same names: name another folder"
+            f"catalog.image_dir {folder} holds {theirs}, which may have the same names as ours: "
+            "name another folder"
         )
     if not same:
         _write_file(note, whose.encode())
@@ -127,7 +128,7 @@ def _write(
     done = catalog.parts_done(workdir)
     share = range(processes.number(), len(parts), processes.count())
     sizes = [rows.stop - rows.start for _, _, rows in parts]
-    hash_all = _hash_program(tuple(hashes), hash_size, pillow)
+    hash_all = make_hash_all(hashes, hash_size=hash_size, pillow=pillow)
     with (
         ThreadPoolExecutor() as threads,
         tqdm(
@@ -157,12 +158,10 @@ def _write(
                 "Width": np.full(len(images), images.shape[2], np.int32),
                 "Height": np.full(len(images), images.shape[1], np.int32),
             }
-            fragile = np.full(len(images), "", object)
             for hash_name, decision in decisions.items():
                 columns |= catalog.hash_columns(hash_name, decision.bits)
-                for row in np.flatnonzero(decision.fragile):
-                    fragile[row] += ("," if fragile[row] else "") + hash_name
-            catalog.write_part(workdir, index, columns | {"fragile": fragile})
+            fragile = {hash_name: decision.fragile for hash_name, decision in decisions.items()}
+            catalog.write_part(workdir, index, columns | catalog.fragile_column(fragile))
     processes.wait("cataloged")
     if processes.is_first():
         catalog.finish(workdir)
@@ -178,27 +177,11 @@ def _file_names(split: Split) -> list[str]:
     return [f"{name}.png" for name in cleaned]
 
 
-def _hash_program(hashes: tuple[str, ...], hash_size: int, pillow: str):
-    @jax.jit
-    def hash_all(images: UInt8[Array, "n h w 3"]) -> dict[str, Decision]:
-        return {
-            name: HASHES[name](images, hash_size=hash_size, pillow=pillow, with_margin=True)
-            for name in hashes
-        }
-
-    return hash_all
-
-
 def _hash_part(hash_all, images: UInt8[np.ndarray, "n h w 3"], *, most: int) -> dict[str, Decision]:
     """The decisions of a part, on the host, in batches of one size that fit in memory."""
     size = max(1, min(most, _BATCH_BYTES // images[0].nbytes))
-    decisions = []
-    for start in range(0, len(images), size):
-        batch = images[start : start + size]
-        decided = jax.device_get(hash_all(padded(batch, size)))
-        decisions.append(decided)
-    # All but the last batch are full.
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(images)], *decisions)
+    decisions = in_batches(lambda batch, numbers: hash_all(batch), images, size=size)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *decisions)
 
 
 def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:

@@ -1,5 +1,6 @@
 """Hashes as text, integers, bytes and packed words, and back."""
 
+import math
 import operator
 from typing import Any, SupportsIndex
 
@@ -61,15 +62,12 @@ def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndar
     Raises:
         ValueError: there is no axis of rows.
     """
-    flat = _row_by_row(np.asarray(bits))
-    padding = -flat.shape[-1] % 8
-    packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
-    return _each(lambda row: row.tobytes(), packed)
+    return _each(bytes, bits)
 
 
 def to_int(bits: Shaped[Any, "*batch rows columns"]) -> int | Shaped[np.ndarray, "*batch"]:
     """Unsigned integers, first bit most significant: one ``int`` for one hash, else objects."""
-    return _each(lambda data: int.from_bytes(data, "big"), to_bytes(bits))
+    return _each(int.from_bytes, bits)
 
 
 def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray, "*batch"]:
@@ -77,10 +75,8 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
 
     Source: ``str(ImageHash)`` of ImageHash 4.3.2, for every hash there, ``colorhash`` too.
     """
-    values = to_int(bits)
-    rows, columns = np.shape(bits)[-2:]
-    width = -(-rows * columns // 4)
-    return _each(lambda value: f"{value:0{width}x}", values)
+    digits = -(-math.prod(np.shape(bits)[-2:]) // 4)
+    return _each(lambda data: data.hex().zfill(digits)[-digits:], bits)
 
 
 def from_int(
@@ -155,15 +151,12 @@ def _row_by_row(bits):
     return bits.astype(bool).reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
 
 
-def _each(function, values):
-    """``function`` of one value, or of every value of an array, as an object array."""
-    if isinstance(values, np.ndarray) and values.dtype == np.uint8:
-        batch = values.shape[:-1]
-        rows = values.reshape(-1, values.shape[-1])
-    elif isinstance(values, np.ndarray):
-        batch, rows = values.shape, values.ravel()
-    else:
-        return function(values)
-    results = np.empty(len(rows), object)
-    results[:] = [function(row) for row in rows]
-    return results.reshape(batch) if batch else results[0]
+def _each(function, bits):
+    """``function`` of the bytes of one hash, or of each of many, as an object array."""
+    flat = _row_by_row(np.asarray(bits))
+    padding = -flat.shape[-1] % 8
+    packed = np.packbits(np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)]), axis=-1)
+    results = np.empty(packed.shape[:-1], object)
+    for place in np.ndindex(results.shape):
+        results[place] = function(packed[place].tobytes())
+    return results[()]

@@ -15,8 +15,8 @@ from phash_jax import provenance
 from phash_jax.choices import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
-from phash_jax.padding import padded
-from phash_jax.robustness import distort_batch, distortion_key, severities_of
+from phash_jax.padding import in_batches
+from phash_jax.robustness import check_seed, distort_batch, distortion_key, severities_of
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim, keep_images
 
@@ -29,13 +29,14 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     cut short is. The draws are those that the job ``robustness`` tests with.
 
     Raises:
-        ValueError: an unknown distortion, or a severity not 1 to 5.
+        ValueError: an unknown distortion, a severity not 1 to 5, or a seed that cannot be.
         OSError: the disk is full.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     if fields.draws != 1:
         raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
+    check_seed(fields.seed)
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
     dataset = load_dataset(config.data)
@@ -70,13 +71,12 @@ def _distorted(
     """All images at one severity after another, in batches."""
     distort = jax.jit(partial(distort_batch, DISTORTIONS[name]))
     key = distortion_key(seed, name, 0)
-    batch_size = min(batch_size, len(images))
     for severity in severities:
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
-            numbers = np.arange(start, start + batch_size, dtype=np.int32)
-            distorted = distort(key, padded(batch, batch_size), numbers, jnp.int32(severity))
-            yield np.asarray(distorted)[: len(batch)]
+
+        def of_batch(batch, numbers, severity=severity):
+            return distort(key, batch, numbers, jnp.int32(severity))
+
+        yield from in_batches(of_batch, images, size=min(batch_size, len(images)))
 
 
 def _write(

@@ -20,9 +20,8 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "hash_robustness": (*_DISTORTED, "hash", "train.cpu_devices"),
     "export_distorted": _DISTORTED,
     "arrays": _DATA,
-    # Devices of their own have only those of several processes.
-    "catalog": (*_DATA, *_HASHES, "catalog", "train.cpu_devices"),
-    "hash_images": (*_HASHES, "pictures", "train.cpu_devices"),
+    "catalog": (*_DATA, *_HASHES, "catalog"),
+    "hash_images": (*_HASHES, "pictures"),
     "hash_study": (*_DATA, "hash_study"),
 }
 _ALWAYS = ("job", "name")

@@ -3,7 +3,6 @@
 import csv
 import functools
 import itertools
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -29,6 +28,7 @@ from phash_jax.whole_files import written_whole
 from phash_jax.workdir import WorkdirError, claim
 
 _TROUBLES = "troubles"
+_IN_A_NEW_WORKDIR = "hash the folder in a new --workdir"
 
 
 def _labels(address: str, root_name: str) -> tuple[str, str]:
@@ -42,10 +42,15 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
     path = workdir / "pictures.json"
     if not path.exists():
         return None
-    then = "hash the folder in a new --workdir"
-    saved = read_json(path, dict, then=then)
+    saved = read_json(path, dict, then=_IN_A_NEW_WORKDIR)
     if not all(isinstance(saved.get(field), list) for field in ("whole", "files")):
-        raise damaged(path, "it lists no files", then)
+        raise damaged(path, "it lists no files", _IN_A_NEW_WORKDIR)
+    of_kind = len(Kind._fields)
+    if not (
+        all(isinstance(line, str) and "\t" in line for line in saved["files"])
+        and all(isinstance(kind, list) and len(kind) == of_kind for kind in saved["whole"])
+    ):
+        raise damaged(path, "an entry is not one of ours", _IN_A_NEW_WORKDIR)
     before = dict(line.split("\t", 1)[::-1] for line in saved["files"])
     now = dict(line.split("\t", 1)[::-1] for line in map(_as_line, files))
     differences = {
@@ -241,10 +246,12 @@ def _counted(read: Iterator[pictures.Picture], bar: tqdm) -> Iterator[pictures.P
 
 def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int) -> None:
     """Writes unreadable.csv and warnings.csv, or refuses a folder in which nothing can be read."""
-    parts = [
-        json.loads((troubles / f"part-{index:06d}.json").read_text(encoding="utf-8"))
-        for index in range(num_parts)
-    ]
+    parts = []
+    for index in range(num_parts):
+        path = troubles / f"part-{index:06d}.json"
+        parts.append(read_json(path, dict, then=_IN_A_NEW_WORKDIR))
+        if not all(isinstance(parts[-1].get(kind), list) for kind in ("unreadable", "warnings")):
+            raise damaged(path, "it lists no troubles", _IN_A_NEW_WORKDIR)
     for name, header in (("unreadable", "Reason"), ("warnings", "Warning")):
         with (
             written_whole(workdir / f"{name}.csv") as temporary,

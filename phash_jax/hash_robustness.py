@@ -21,11 +21,17 @@ from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
 from phash_jax.hashing import HASHES
 from phash_jax.json_files import write_json
 from phash_jax.metrics import append_record, read_by
-from phash_jax.padding import padded
+from phash_jax.padding import in_batches
 from phash_jax.placement import use_cpu_cores
 from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
 from phash_jax.report import report
-from phash_jax.robustness import distort_batch, distortion_key, severities_of
+from phash_jax.robustness import (
+    check_seed,
+    distort_batch,
+    distortion_key,
+    severities_of,
+    undistorted,
+)
 from phash_jax.workdir import claim, keep_images
 
 # False positives that a search in a large collection can live with.
@@ -132,12 +138,13 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     last one.
 
     Raises:
-        ValueError: an unknown distortion, hash or Pillow version, a severity not 1 to 5, or fewer
-            than two images.
+        ValueError: an unknown distortion, hash or Pillow version, a severity not 1 to 5, a seed
+            that cannot be, or fewer than two images.
         WorkdirError: the workdir is of another config.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
+    check_seed(fields.seed)
     hash_names = names(config.hash.names)
     inputs = names(config.hash.inputs)
     check_hashes(hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
@@ -162,9 +169,9 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
         return partial(_in_batches, hashed, test, config.test_batch_size)
 
     bits = _num_bits(test, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
-    clean, _ = hash_with(lambda key, image, severity: image)(jax.random.key(0), 0)
+    clean, _ = hash_with(undistorted)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
-    records = read_by(path, "distortion")
+    records = read_by(path, "distortion", "counts", "inputs_flipped")
     todo = [name for name in chosen if name not in records]
     with (
         path.open("a") as file,
@@ -240,12 +247,8 @@ def _num_bits(
 def _in_batches(
     hashed: Callable, test: Split, batch_size: int, key: jax.Array, severity: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    batch_size = min(batch_size, len(test))
-    found = []
-    for start in range(0, len(test), batch_size):
-        images = test.images[start : start + batch_size]
-        kept, images = len(images), padded(images, batch_size)
-        numbers = np.arange(start, start + batch_size, dtype=np.int32)
-        measured = hashed(key, images, numbers, jnp.int32(severity))
-        found.append(jax.tree.map(lambda array, kept=kept: np.asarray(array)[:kept], measured))
+    def of_batch(images, numbers):
+        return hashed(key, images, numbers, jnp.int32(severity))
+
+    found = in_batches(of_batch, test.images, size=min(batch_size, len(test)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *found)

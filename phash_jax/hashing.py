@@ -17,7 +17,7 @@ used inside ``jit``, ``vmap`` and ``shard_map``.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, SupportsIndex
 
 import jax
@@ -62,7 +62,7 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
         width: of the picture, pixels.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or a picture so large that its sums are more than int32 holds.
     """
     if name == "average_hash":
         return hash_size, hash_size
@@ -72,6 +72,12 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
         return hash_size + 1, hash_size
     if name == "whash":
         side = max(hash_size, 2 ** (min(height, width).bit_length() - 1))
+        block = side // hash_size
+        if 255 * block**2 >= 2**31:
+            raise ValueError(
+                f"whash of size {hash_size} adds up blocks of {block}x{block} pixels, more than "
+                "int32 holds: choose a larger hash_size, or make the picture smaller"
+            )
         return side, side
     if name not in ("phash", "phash_simple"):
         raise ValueError(f"{name} is no hash that reduces a picture")
@@ -209,11 +215,6 @@ def _wavelet(image, *, hash_size, generation):
         raise ValueError(f"whash takes a hash_size that is a power of 2, got {hash_size}")
     values = _gray_reduced("whash", image, hash_size=hash_size, generation=generation)
     block = len(values) // hash_size
-    if 255 * block**2 >= 2**31:
-        raise ValueError(
-            f"whash of size {hash_size} adds up blocks of {block}x{block} pixels, more than int32 "
-            "holds: choose a larger hash_size, or make the picture smaller"
-        )
     # The approximation coefficients of a Haar transform are block sums, up to a factor.
     sums = values.reshape(hash_size, block, -1).sum(1).reshape(hash_size, -1, block).sum(2)
     bits, gap = _above_median(lax.optimization_barrier(sums))
@@ -455,3 +456,22 @@ HASHES: dict[str, Callable] = {
     "whash": whash,
     "colorhash": lambda images, *, hash_size=8, **options: colorhash(images, **options),
 }
+
+
+def make_hash_all(hashes: Sequence[str], *, hash_size: int, pillow: str) -> Callable:
+    """Returns a jitted ``images -> {name: Decision}``: several hashes in one program.
+
+    Args:
+        hashes: names, keys of ``HASHES``.
+        hash_size: side of the hashes, bits.
+        pillow: key of ``PILLOW_GENERATIONS``.
+    """
+
+    @jax.jit
+    def hash_all(images: UInt8[Array, "..."]) -> dict[str, Decision]:
+        return {
+            name: HASHES[name](images, hash_size=hash_size, pillow=pillow, with_margin=True)
+            for name in hashes
+        }
+
+    return hash_all

@@ -95,17 +95,23 @@ def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
         file.writelines(json.dumps(record) + "\n" for record in records)
 
 
-def read_by(path: Path, field: str) -> dict[str, dict[str, Any]]:
-    """The records of a file to be continued, by a field that each has; none where there is no file.
+def read_by(path: Path, field: str, *others: str) -> dict[str, dict[str, Any]]:
+    """The records of a file to be continued, by a field; none where there is no file.
 
     What a crash left of the last line, and would spoil the next, is removed.
+
+    Args:
+        path: JSON lines.
+        field: by which.
+        others: fields that each record has besides.
 
     Raises:
         ValueError: the file is damaged before its last line.
     """
     records = _read_lines(path, _WITHOUT_IT)
-    if not all(field in record for record in records):
-        raise damaged(path, f"a record has no {field}", _WITHOUT_IT)
+    for record in records:
+        if lacking := {field, *others} - record.keys():
+            raise damaged(path, f"a record has no {listed(sorted(lacking))}", _WITHOUT_IT)
     rewrite_records(path, records)
     return {record[field]: record for record in records}
 

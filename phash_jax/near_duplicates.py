@@ -74,7 +74,7 @@ def find(words: UInt32[np.ndarray, "n words"], *, radius: int, max_pairs: int) -
             listed = np.concatenate([_columns(found), listed[:, listed[2] > complete_to]], axis=1)
     listed = listed[:, np.lexsort((listed[1], listed[0], listed[2]))][:, :max_pairs]
     left, right, distance = listed
-    group = _groups(left, right, distance, len(words))
+    group = _groups(left, right, len(words))
     return NearDuplicates(left, right, distance, group, total, complete_to)
 
 
@@ -82,7 +82,7 @@ def _columns(pairs: "hamming.Pairs") -> Integer[np.ndarray, "3 pairs"]:
     return np.stack([np.asarray(c, np.int64) for c in (pairs.left, pairs.right, pairs.distance)])
 
 
-def _groups(left, right, distance, num_codes: int) -> Integer[np.ndarray, " pairs"]:
+def _groups(left, right, num_codes: int) -> Integer[np.ndarray, " pairs"]:
     """Numbers the connected components in the order in which the sorted pairs first reach them."""
     graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(num_codes, num_codes))
     _, component = connected_components(graph, directed=False)

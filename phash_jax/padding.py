@@ -1,5 +1,9 @@
 """Batches of one size, so that one compiled program serves the last of them too."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
 import numpy as np
 
 
@@ -16,3 +20,20 @@ def padded(array: np.ndarray, length: int, *, value: int = 0) -> np.ndarray:
     """
     missing = [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]
     return np.pad(array, missing, constant_values=value)
+
+
+def in_batches(function: Callable, images: np.ndarray, *, size: int) -> Iterator[Any]:
+    """What a jitted function makes of images, batch by batch on the host, without the padding.
+
+    Args:
+        function: ``(images, numbers) -> tree`` of arrays with an item per image; ``numbers``, int32
+            ``[size]``, are the places of the images among all.
+        images: ``[n, ...]``, one or more.
+        size: of a batch, to which the last one is padded.
+    """
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        numbers = np.arange(start, start + size, dtype=np.int32)
+        made = jax.device_get(function(padded(batch, size), numbers))
+        kept = slice(len(batch))
+        yield jax.tree.map(lambda array, kept=kept: array[kept], made)

@@ -5,13 +5,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from phash_jax import catalog, pictures
-from phash_jax.hashing import HASHES, color_bits, reduced_size
+from phash_jax.hashing import color_bits, make_hash_all, reduced_size
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration
 
 # Pictures of a size that so many share, measured on this many, are hashed on the device whole: one
@@ -144,17 +143,7 @@ def prepare(
     return Prepared(kind.height, kind.width, inputs, decided)
 
 
-@functools.lru_cache(maxsize=64)
-def _program(hashes: tuple[str, ...], hash_size: int, pillow: str):
-    @jax.jit
-    def decide(images):
-        decisions = {
-            name: HASHES[name](images, hash_size=hash_size, pillow=pillow, with_margin=True)
-            for name in hashes
-        }
-        return {name: (decision.bits, decision.fragile) for name, decision in decisions.items()}
-
-    return decide
+_program = functools.lru_cache(maxsize=64)(make_hash_all)
 
 
 class PictureBatches:
@@ -186,7 +175,7 @@ class PictureBatches:
 
     def _start(self, key: tuple) -> None:
         batch, rows = self._filling.pop(key)
-        results = _program(key[0], self._hash_size, self._pillow)(batch)
+        results = _program(key[0], hash_size=self._hash_size, pillow=self._pillow)(batch)
         self._running.append((rows, results))
         # The device works while files are decoded, but is not given more than it gets done.
         while len(self._running) > 2:
@@ -194,8 +183,10 @@ class PictureBatches:
 
     def _collect(self) -> None:
         rows, results = self._running.popleft()
-        for name, arrays in results.items():
-            bits, fragile = (np.asarray(array)[: len(rows)] for array in arrays)
+        for name, decision in results.items():
+            bits, fragile = (
+                np.asarray(array)[: len(rows)] for array in (decision.bits, decision.fragile)
+            )
             self._decided[name].append((np.array(rows), bits, fragile))
 
     def finish(self) -> dict[str, list]:
@@ -243,13 +234,10 @@ def hash_part(
     decided = batches.finish()
     heights, widths = np.array(sizes, np.int32).reshape(-1, 2).T
     columns = {"Width": widths.copy(), "Height": heights.copy()}
-    fragile_names = [[] for _ in kept]
+    fragile = {name: np.zeros(len(kept), bool) for name in hashes}
     for name in hashes:
         bits = np.zeros((len(kept), *bits_shape(name, hash_size)), bool)
-        for rows, some_bits, fragile in decided[name] + on_host[name]:
-            bits[rows] = some_bits
-            for row in rows[fragile]:
-                fragile_names[row].append(name)
+        for rows, some_bits, some_fragile in decided[name] + on_host[name]:
+            bits[rows], fragile[name][rows] = some_bits, some_fragile
         columns |= catalog.hash_columns(name, bits)
-    columns["fragile"] = np.array([",".join(some) for some in fragile_names], dtype=object)
-    return kept, columns, problems, remarks
+    return kept, columns | catalog.fragile_column(fragile), problems, remarks

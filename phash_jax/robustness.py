@@ -15,7 +15,7 @@ from jaxtyping import Array, Int32, Key
 from tqdm import tqdm
 
 from phash_jax import provenance, robustness_results
-from phash_jax.choices import at_least, names
+from phash_jax.choices import at_least, names, whole_number
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
@@ -120,13 +120,14 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     last one.
 
     Raises:
-        ValueError: an unknown distortion, a severity not 1 to 5, networks that do not fit, or other
-            images than the run was begun with.
+        ValueError: an unknown distortion, a severity not 1 to 5, a seed that cannot be, networks
+            that do not fit, or other images than the run was begun with.
         CheckpointError: a run whose checkpoints are all damaged.
         WorkdirError: the workdir is of another config, or of networks trained on since.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
+    check_seed(fields.seed)
     at_least(1, fields.draws, "distortions.draws")
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
@@ -186,7 +187,7 @@ def _measure(
     name: str,
 ) -> dict[str, dict[str, Any]]:
     """The records of ``path`` by distortion, those that are missing measured and added."""
-    records = read_by(path, "distortion")
+    records = read_by(path, "distortion", "correct")
     todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
     grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
     variables = [jax.device_put(n.variables, images.replicated) for n in all_networks]
@@ -200,9 +201,8 @@ def _measure(
         ) as bar,
     ):
         for distortion, (levels, num_draws) in grids.items():
-            count = make_count_correct(
-                all_networks, _identity if distortion == CLEAN else DISTORTIONS[distortion], images
-            )
+            distort = undistorted if distortion == CLEAN else DISTORTIONS[distortion]
+            count = make_count_correct(all_networks, distort, images)
             keys = [distortion_key(seed, distortion, draw) for draw in range(num_draws)]
             # [severity][draw][run][seed]
             correct = [
@@ -222,7 +222,8 @@ def _measure(
     return records
 
 
-def _identity(key, image, severity):
+def undistorted(key, image, severity):
+    """The image as it is: what stands in the place of a distortion for ``CLEAN``."""
     return image
 
 
@@ -252,6 +253,11 @@ def severities_of(text: str) -> list[int]:
             f"distortions.severities must be some of 1 to {MAX_SEVERITY}, got {text!r}"
         )
     return sorted({int(name) for name in found})
+
+
+def check_seed(seed: int) -> None:
+    """ValueError for a ``config.distortions.seed`` that is no seed of its own."""
+    whole_number(seed, "distortions.seed", least=0, most=2**32 - 1)
 
 
 def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:

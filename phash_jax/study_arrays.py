@@ -13,6 +13,7 @@ from phash_jax.binarize import average_hash_image
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import TEST_SETS
+from phash_jax.padding import in_batches
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
 
@@ -46,8 +47,10 @@ def study_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
 
 def _in_chunks(of_one: Callable, images: np.ndarray) -> np.ndarray:
     of_many = jax.jit(jax.vmap(of_one))
-    chunks = [of_many(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)]
-    return np.concatenate([np.asarray(chunk) for chunk in chunks])
+    chunks = in_batches(
+        lambda chunk, numbers: of_many(chunk), images, size=min(_CHUNK, len(images))
+    )
+    return np.concatenate(list(chunks))
 
 
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:

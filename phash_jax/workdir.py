@@ -27,7 +27,10 @@ FREE_FIELDS = (
 )
 
 # Which may be written in several ways; what lies there is checked by those who read it.
-_PATHS = ("data.path", "pictures.path", "robustness.networks", "train.teacher")
+_PATHS = (
+    *("catalog.image_dir", "data.path", "pictures.path"),
+    *("robustness.networks", "train.teacher"),
+)
 
 # What a run that failed before any work leaves, and the next one makes anew.
 _BEFORE_WORK = {

@@ -274,6 +274,15 @@ def test_a_folder_of_images_is_refused_to_another_dataset(tmp_path, npz, source)
     assert written == {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
 
 
+def test_a_folder_with_pictures_of_the_users_own_is_refused(tmp_path):
+    (tmp_path / "train_0.png").write_bytes(b"precious")
+    fields = {"hash.names": "average_hash", "catalog.image_dir": str(tmp_path)}
+    with pytest.raises(ValueError, match="holds PNG files, which may have the same names as ours"):
+        catalog_dataset.run(make_config(**fields), tmp_path / "run")
+    assert (tmp_path / "train_0.png").read_bytes() == b"precious"
+    assert not (tmp_path / "dataset.txt").exists()
+
+
 def test_parts_are_joined_by_number_and_nothing_else_is_removed(tmp_path):
     for index in (999_999, 1_000_000, 7):
         catalog.write_part(tmp_path, index, {"n": np.array([index])})
@@ -336,6 +345,7 @@ def test_ids_become_file_names():
         ({"hash.pillow": "1.0"}, "unknown hash.pillow '1.0'; choose one of 6.0"),
         ({"hash.size": 1}, "hash.size must be 2 or more, got 1"),
         ({"hash.names": "whash", "hash.size": 6}, "must be a power of 2 for whash, got 6"),
+        ({"hash.names": "phash", "hash.size": 800}, "phash of size 800 adds up more values than"),
         ({"data.train_repeats": 2}, "data.train_repeats must be 1"),
         ({"catalog.image_dir": "/dev/null/x"}, "cannot write to catalog.image_dir /dev/null/x"),
         ({"catalog.image_dir": "gs://no-such-bucket/x"}, "cannot write to catalog.image_dir gs://"),

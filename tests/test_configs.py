@@ -212,6 +212,19 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
         claim(tmp_path / "workdir", config)
 
 
+@pytest.mark.parametrize("address", ["images", "gs://bucket/images"])
+def test_a_folder_of_images_may_be_written_in_another_way(tmp_path, address):
+    config = load_config("catalog")
+    config.catalog.image_dir = address
+    claim(tmp_path, config)
+    (tmp_path / "catalog.parquet").write_text("")
+    config.catalog.image_dir = f"{address}/"
+    claim(tmp_path, config)
+    config.catalog.image_dir = f"{address}_2"
+    with pytest.raises(WorkdirError, match=r"undo: catalog\.image_dir"):
+        claim(tmp_path, config)
+
+
 def test_teachers_need_the_workdir_they_are_from():
     config = load_config("original")
     config.train.teachers = 2

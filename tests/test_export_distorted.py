@@ -9,7 +9,8 @@ from conftest import load_config
 from phash_jax import export_distorted
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS
-from phash_jax.robustness import distortion_key
+from phash_jax.hash_robustness import evaluate_hashes
+from phash_jax.robustness import distortion_key, evaluate_networks
 
 
 @pytest.fixture
@@ -49,6 +50,17 @@ def test_what_is_there_is_not_made_again(config, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.npy")} == whole
     assert (tmp_path / "gaussian_noise.npy").stat().st_mtime_ns == kept
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    "run", [export_distorted.run, evaluate_hashes, evaluate_networks], ids=lambda run: run.__name__
+)
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_other_seeds_are_too_are_refused(config, tmp_path, run, seed):
+    config.distortions.seed = seed
+    with pytest.raises(ValueError, match=rf"distortions.seed must be 0 to 4294967295, got {seed}"):
+        run(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_draw_only(config, tmp_path):

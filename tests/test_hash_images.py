@@ -1,6 +1,7 @@
 """The job that hashes a folder: exactness, bad files, resuming, near-duplicates."""
 
 import csv
+import json
 import re
 import shutil
 import signal
@@ -437,8 +438,21 @@ def test_what_was_removed_or_damaged_is_named(tmp_path):
     with pytest.raises(WorkdirError, match=r"warnings.csv is missing: remove .*catalog.par"):
         hash_images.run(config, workdir)
     (workdir / "pictures.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"pictures.json is damaged \(it lists no files\): hash"):
-        hash_images.run(config, workdir)
+    for content, reason in (
+        ({}, "it lists no files"),
+        ({"whole": [], "files": [7]}, "an entry is not one of ours"),
+        ({"whole": [["RGB"]], "files": []}, "an entry is not one of ours"),
+    ):
+        (workdir / "pictures.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=rf"pictures.json is damaged \({reason}\): hash"):
+            hash_images.run(config, workdir)
+
+
+@pytest.mark.parametrize("content", ["", "{}"])
+def test_damaged_troubles_are_named(tmp_path, content):
+    (tmp_path / "part-000000.json").write_text(content)
+    with pytest.raises(ValueError, match=r"part-000000.json is damaged \(.*\): hash the folder in"):
+        hash_images._join_troubles(tmp_path, tmp_path, 1, 1)
 
 
 def test_a_workdir_among_the_pictures_does_not_count_as_pictures(tmp_path):

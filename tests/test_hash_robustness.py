@@ -9,11 +9,11 @@ import pytest
 from conftest import load_config, make_split
 from PIL import Image
 
-from phash_jax import catalog_dataset, codes, hash_robustness, picture_hashes
+from phash_jax import codes, hash_robustness, picture_hashes
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.hash_robustness import distance_counts, separation
-from phash_jax.hashing import average_hash
+from phash_jax.hashing import average_hash, make_hash_all
 from phash_jax.report import report
 from phash_jax.robustness import distort_batch, distortion_key
 
@@ -102,10 +102,13 @@ def test_hashes_follow_the_pillow_that_is_asked_for():
     )
     words, _ = hashed(jax.random.key(0), images, jnp.arange(40), jnp.int32(0))
     np.testing.assert_array_equal(words["average_hash"], codes.pack(jnp.asarray(wanted)))
-    of_catalog = catalog_dataset._hash_program(("average_hash",), 8, "6.0")
+    of_catalog = make_hash_all(("average_hash",), hash_size=8, pillow="6.0")
     np.testing.assert_array_equal(of_catalog(images)["average_hash"].bits, wanted)
-    of_pictures = picture_hashes._program(("average_hash",), 8, "6.0")
-    np.testing.assert_array_equal(of_pictures(images)["average_hash"][0], wanted)
+    of_pictures = picture_hashes.PictureBatches(hash_size=8, pillow="6.0")
+    for row, image in enumerate(np.asarray(images)):
+        of_pictures.add(row, ("average_hash",), image)
+    [(rows, bits, _)] = of_pictures.finish()["average_hash"]
+    np.testing.assert_array_equal(bits[np.argsort(rows)], wanted)
 
 
 def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):

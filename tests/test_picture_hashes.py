@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import make_picture
+from PIL import Image
 
 from phash_jax import hashing, picture_hashes, resampling
 
@@ -31,6 +32,13 @@ def test_truncated_gray_is_that_of_all_modes_made_gray_by_way_of_rgb():
     np.testing.assert_array_equal(picture_hashes._gray(alpha, generation=old), truncated)
     gray = rgb.convert("LA")
     np.testing.assert_array_equal(picture_hashes._gray(gray, generation=old), gray.convert("L"))
+
+
+def test_a_picture_too_large_for_a_hash_is_refused_alone():
+    """While it is prepared: an error of the program for a batch would end the job."""
+    image = Image.new("L", (8192, 8192))
+    with pytest.raises(ValueError, match="whash of size 2 adds up blocks of 4096x4096 pixels"):
+        picture_hashes.prepare(image, hashes=["whash"], hash_size=2, pillow="13.0", whole=set())
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])

@@ -125,6 +125,40 @@ def test_the_first_process_ends_after_the_others(tmp_path):
     assert [process.exitcode for process in both] == [0, 0], output.read_text()
 
 
+BROKEN = """
+import sys
+import main
+from phash_jax import experiment
+
+def fail(config, workdir):
+    raise MemoryError("none is left")
+
+experiment.run = fail
+try:
+    main.app.run(main.main, argv=sys.argv, flags_parser=main._parse_flags)
+finally:
+    print("ends as usual", flush=True)
+"""
+
+
+def test_a_process_with_an_error_of_any_kind_leaves_at_once(tmp_path):
+    """Where JAX's exit hooks wait for the others, which would wait for this one."""
+    output = tmp_path / "output.txt"
+    process = start_code(
+        BROKEN,
+        [
+            *("--config=configs/original.py", f"--workdir={tmp_path / 'run'}", "--distributed"),
+            *(f"--coordinator={free_address()}", "--num_processes=1", "--process_id=0"),
+        ],
+        output,
+    )
+    process.join(120)
+    said = output.read_text()
+    assert process.exitcode == 1, said
+    assert "MemoryError: none is left" in said
+    assert "ends as usual" not in said
+
+
 @pytest.mark.filterwarnings("ignore:Sharding info not provided when restoring")
 def test_training_in_two_processes(tmp_path, npz):
     outputs = [tmp_path / "first.txt", tmp_path / "second.txt"]

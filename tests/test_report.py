@@ -498,10 +498,13 @@ def test_other_jobs_have_their_sections(tmp_path):
     broken = load_config("catalog")
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / "config.json").write_text(json.dumps(broken.to_dict()))
-    folders = [tmp_path / name for name in ("hashes", "arrays", "catalog")]
+    exported = load_config("export_distorted")
+    claim(tmp_path / "exported", exported)
+    folders = [tmp_path / name for name in ("hashes", "arrays", "catalog", "exported")]
     assert collect(folders) == []
     report.write(tmp_path / "out", folders)
     markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "exported (job export_distorted)." in markdown
     assert "\n### Fig 4.1: average hashes\n" in markdown
     assert "![Fig 4.9" not in markdown
     assert markdown.count("![Fig 4.") == 4

@@ -16,6 +16,7 @@ from phash_jax import export_distorted, robustness, robustness_results
 from phash_jax.distortions import DISTORTIONS
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
+from phash_jax.metrics import read_by
 from phash_jax.networks import restore_all
 from phash_jax.report import report
 from phash_jax.report import robustness as tables
@@ -157,6 +158,15 @@ def test_accuracies_are_means_over_draws():
     )["networks"]["n"]
     assert result["clean"] == [0.5, 0.7]
     np.testing.assert_allclose(result["accuracy"]["fog"], correct.mean(1) / 10)
+
+
+def test_a_record_that_lacks_what_was_measured_is_named(tmp_path):
+    path = tmp_path / "grid.jsonl"
+    path.write_text('{"distortion": "fog"}\n')
+    with pytest.raises(
+        ValueError, match=r"grid.jsonl is damaged \(a record has no correct\): take"
+    ):
+        read_by(path, "distortion", "correct")
 
 
 def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):

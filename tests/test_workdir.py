@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from phash_jax.data.dataset import Dataset, fingerprint
+from phash_jax.data.dataset import Dataset, fingerprint, repeat_train
 from phash_jax.workdir import claim, keep, keep_images
 
 
@@ -62,4 +62,9 @@ def test_one_pixel_is_enough_but_in_mapped_files(dataset, tmp_path):
         return fingerprint(dataclasses.replace(dataset, train=train))
 
     assert of(changed) != of(dataset.train.images)
-    assert of(np.load(tmp_path / "images.npy", mmap_mode="r")) == of(dataset.train.images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert of(mapped) == of(dataset.train.images)
+    # Copies of them are in memory.
+    train = dataclasses.replace(dataset.train, images=mapped)
+    repeated = repeat_train(dataclasses.replace(dataset, train=train), 2)
+    assert not isinstance(repeated.train.images, np.memmap)

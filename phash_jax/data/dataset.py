@@ -170,7 +170,8 @@ def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
         return dataset
     train = dataset.train
     repeated = Split(
-        np.tile(train.images, (repeats, 1, 1, 1)),
+        # Of mapped images the copies are not mapped.
+        np.tile(np.asarray(train.images), (repeats, 1, 1, 1)),
         np.tile(train.labels, repeats),
         np.tile(train.ids, repeats),
     )

@@ -27,8 +27,7 @@ def load(*, path: str, image_size: int) -> Dataset:
     if any((place / f"{name}.npy").exists() for name in WANTED):
         return load_npy(root=str(place))
     if place.is_dir():
-        dataset, _ = load_folder(root=str(place), image_size=image_size)
-        return dataset
+        return load_folder(root=str(place), image_size=image_size)
     if not place.exists():
         raise FileNotFoundError(
             f"data.path {path} does not exist: name an .npz file or a folder with "

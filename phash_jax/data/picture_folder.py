@@ -14,11 +14,10 @@ from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.errors import listed
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
+_THREADS = 4
 
 
-def load_folder(
-    *, root: str, image_size: int, num_threads: int = 4
-) -> tuple[Dataset, tuple[str, ...]]:
+def load_folder(*, root: str, image_size: int) -> Dataset:
     """Reads the PNG and JPEG files ``root/<split>/<class>/*``, splits ``train`` and ``test``.
 
     The classes are the folders of ``train``, sorted by name; ``test`` must have the same. Files
@@ -29,17 +28,15 @@ def load_folder(
     Pillow's bilinear filter, which averages over the covered area when it shrinks.
 
     Files that cannot be read (damaged, empty, neither PNG nor JPEG inside, grey of more than 8
-    bits, or so large that Pillow takes them for a decompression bomb) are left out and listed, in
-    the log and in what is returned.
+    bits, or so large that Pillow takes them for a decompression bomb) are left out and listed in
+    the log, each with the reason.
 
     Args:
         root: the folder.
         image_size: side of the images in pixels.
-        num_threads: files decoded at a time.
 
     Returns:
-        The dataset, whose ids are paths relative to ``root``, and "path: reason" for each file
-        left out.
+        The dataset, whose ids are paths relative to ``root``.
 
     Raises:
         FileNotFoundError: a split's folder is missing.
@@ -59,8 +56,8 @@ def load_folder(
                 f"{place / split} has the classes {listed(alone)}, which {place / other} lacks: "
                 "both splits must have the same"
             )
-    train, skipped_train = _read_split(place, "train", classes["train"], image_size, num_threads)
-    test, skipped_test = _read_split(place, "test", classes["train"], image_size, num_threads)
+    train, skipped_train = _read_split(place, "train", classes["train"], image_size)
+    test, skipped_test = _read_split(place, "test", classes["train"], image_size)
     skipped = skipped_train + skipped_test
     if skipped:
         logging.warning(
@@ -70,7 +67,7 @@ def load_folder(
             place,
             "\n  ".join(skipped),
         )
-    return Dataset(train, test, classes["train"]), skipped
+    return Dataset(train, test, classes["train"])
 
 
 def _class_folders(root: Path, split: str) -> tuple[str, ...]:
@@ -85,7 +82,7 @@ def _class_folders(root: Path, split: str) -> tuple[str, ...]:
 
 
 def _read_split(
-    root: Path, split: str, classes: tuple[str, ...], image_size: int, num_threads: int
+    root: Path, split: str, classes: tuple[str, ...], image_size: int
 ) -> tuple[Split, tuple[str, ...]]:
     files, labels = [], []
     for label, name in enumerate(classes):
@@ -112,7 +109,7 @@ def _read_split(
         return ""
 
     # Filters of warnings are shared by all threads, so they are set once, outside.
-    with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # Of a damaged EXIF block or a dropped transparency: the picture can be read all the same.
         warnings.simplefilter("ignore", UserWarning)

@@ -52,6 +52,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     parts += hash_robustness.summaries(workdirs)
     parts += _validated(runs)
     parts += ["Without a result:\n\n" + lines for lines in _problems(runs)]
+    parts += studies.left_out(workdirs)
     return "\n".join(parts or ["no finished run\n"])
 
 
@@ -83,6 +84,7 @@ def write(
         *_validated(runs),
         own_text,
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
+        *studies.left_out(workdirs),
         _comparison(runs, figures),
         _sweeps(runs, figures),
         *rivals.sections(runs, workdirs, figures),

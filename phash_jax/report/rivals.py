@@ -56,7 +56,8 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():
             # Folders are moved together, results and networks; what is in them does not change.
-            same = Path(networks["folder"]).parts[-2:] == run.folder.absolute().parts[-2:]
+            tested = Path(networks["folder"]).parts[-2:]
+            same = tested == run.folder.absolute().parts[-len(tested) :]
             trained = (networks["seeds"], networks["num_steps"])
             if same and trained == (run.result["seeds"], run.result["num_steps"]):
                 return f"mean over {over}, {severities_of(result)}", per_seed(networks, chosen)

@@ -15,6 +15,16 @@ from phash_jax.report.formats import picture
 from phash_jax.workdir import flatten
 
 
+def left_out(workdirs: Sequence[Path]) -> list[str]:
+    """The line that names the workdirs of jobs that have no section, if there are any."""
+    lines = [
+        f"{workdir} (job {job})"
+        for job in ("hash_images", "export_distorted")
+        for workdir in folders_of_job(workdirs, job)
+    ]
+    return [f"Not in a report, but in their own files: {', '.join(lines)}.\n"] * bool(lines)
+
+
 def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
     """A section for every workdir of such a job; a damaged one says so in its place."""
     found, names = [], short_names(workdirs)
