@@ -1,4 +1,4 @@
-"""The best network on one bit a value: best_phash, zoomed in training and taught by six raw ones.
+"""The recipe of best_phash, zoomed in training and taught by six networks on raw images.
 
     python main.py --config=configs/best_phash_taught.py --workdir=runs/best_phash_taught \
         --config.data.name=cifar10 --config.train.num_seeds=6

@@ -129,6 +129,16 @@ def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
     assert "of clean accuracy lost - against 40.0 %" in verdict.evidence
 
 
+def test_a_network_in_a_folder_of_another_name_has_it_beside_its_own(tmp_path):
+    tested = make_robustness(tmp_path / "tested", ["raw", "median_hash", "phash (b/phash)"])
+    result = robustness.read_result(tested, "networks")
+    result["networks"]["median_hash"]["folder"] = "runs/median_hash_noise"
+    result["networks"]["phash (b/phash)"]["folder"] = "b/phash"
+    (tested / "results.json").write_text(json.dumps(result))
+    named = list(robustness.read_joined([tested])["networks"])
+    assert named == ["raw", "median_hash (median_hash_noise)", "phash (b/phash)"]
+
+
 def test_every_dot_of_a_plot_by_bits_is_beside_its_name(tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(rivals, "save", lambda figure, path, dpi: figures.append(figure))

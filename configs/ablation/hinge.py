@@ -3,7 +3,8 @@
 Expected: as accurate, since only pictures near the border still teach.
 
 Measured after 1,000 steps, four seeds: test accuracy 71.4 % [70.1, 72.7], -1.2 points from
-Original's with the same seeds (not told apart); published after 10,000 steps: 50.0 %.
+Original's with the same seeds (not told apart after correction for twelve); published after 10,000
+steps: 50.0 %.
 
     python main.py --config=configs/ablation/hinge.py --workdir=runs/hinge \
         --config.data.name=cifar10 --config.train.num_steps=1000 --config.train.num_seeds=4

@@ -1,6 +1,7 @@
 """Sections of the job robustness."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,8 +125,16 @@ def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
         ValueError: one is not there or damaged.
     """
     found = [read_result(workdir, "networks") for workdir in workdirs]
-    networks = {name: of for result in found for name, of in result["networks"].items()}
+    networks = {
+        _with_folder(name, of): of for result in found for name, of in result["networks"].items()
+    }
     return {**found[0], "networks": networks}
+
+
+def _with_folder(name: str, networks: dict[str, Any]) -> str:
+    """A config's name says too little of networks trained with fields of their own."""
+    folder = Path(networks["folder"]).name
+    return name if folder in re.split(r"[ (/)]", name) else f"{name} ({folder})"
 
 
 def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
