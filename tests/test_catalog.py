@@ -12,7 +12,7 @@ from conftest import load_config
 from etils import epath
 from PIL import Image
 
-from phash_jax import catalog, catalog_dataset, codes
+from phash_jax import catalog, catalog_dataset, codes, padding
 from phash_jax.data.load import load_dataset
 from phash_jax.hashing import dhash
 from phash_jax.padding import padded
@@ -115,9 +115,7 @@ def test_images_that_are_large_together_are_hashed_in_batches(tmp_path, monkeypa
     monkeypatch.setattr(catalog_dataset, "_BATCH_BYTES", 3 * 16 * 16 * 3)
     sizes = []
     monkeypatch.setattr(
-        catalog_dataset,
-        "padded",
-        lambda images, count: sizes.append(count) or padded(images, count),
+        padding, "padded", lambda images, count: sizes.append(count) or padded(images, count)
     )
     catalog_dataset.run(config, tmp_path / "in_batches")
     assert sizes == [3, 3, 3, 3]

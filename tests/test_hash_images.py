@@ -146,7 +146,8 @@ def test_many_sizes_compile_few_programs(tmp_path):
     fields = {"hash.names": "average_hash,dhash", "pictures.near_hash": "dhash"}
     config = config_for(tmp_path / "in", **fields)
     hash_images.run(config, tmp_path / "out")
-    programs = [picture_hashes._program((name,), 8, "13.0") for name in ("average_hash", "dhash")]
+    options = {"hash_size": 8, "pillow": "13.0"}
+    programs = [picture_hashes._program((name,), **options) for name in ("average_hash", "dhash")]
     assert picture_hashes._program.cache_info().currsize == 2
     assert [program._cache_size() for program in programs] == [1, 1]
 

@@ -291,9 +291,9 @@ def test_a_batch_has_an_image(config, tmp_path, job):
 
 
 def make_result(hashed=(0.7, 0.73)):
-    def networks(clean, *by_severity):
+    def networks(name, clean, *by_severity):
         accuracy = {"brightness": [list(seeds) for seeds in by_severity]}
-        trained = {"folder": "runs/any", "seeds": [0, 1], "num_steps": 4000}
+        trained = {"folder": f"runs/{name}", "seeds": [0, 1], "num_steps": 4000}
         return {**trained, "clean": list(clean), "accuracy": accuracy}
 
     return {
@@ -301,8 +301,8 @@ def make_result(hashed=(0.7, 0.73)):
         "severities": [1, 5],
         "distortions": ["brightness"],
         "networks": {
-            "plain": networks((0.8, 0.82), (0.6, 0.62), (0.4, 0.42)),
-            "hashed": networks((0.7, 0.73), hashed, hashed),
+            "plain": networks("plain", (0.8, 0.82), (0.6, 0.62), (0.4, 0.42)),
+            "hashed": networks("hashed", (0.7, 0.73), hashed, hashed),
         },
     }
 
