@@ -76,7 +76,7 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
     Source: ``str(ImageHash)`` of ImageHash 4.3.2, for every hash there, ``colorhash`` too.
     """
     digits = -(-math.prod(np.shape(bits)[-2:]) // 4)
-    return _each(lambda data: data.hex().zfill(digits)[-digits:], bits)
+    return _each(lambda data: data.hex()[-digits:], bits)
 
 
 def from_int(
