@@ -273,6 +273,7 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
         ("hash_images", "data", "job hash_images does not read it"),
         ("hash_images", "pictures.path", ""),
         ("hash_images", "train.cpu_devices", "job hash_images does not read it"),
+        ("arrays", "train.cpu_devices", "job arrays does not read it"),
         ("robustness", "train.cpu_devices", ""),
         ("robustness", "data.train_repeats", "job robustness does not read it"),
         ("robustness", "data.validation_share", ""),
