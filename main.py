@@ -16,13 +16,14 @@ from ml_collections import config_flags
 
 from phash_jax.allocation import keep_freed_memory
 from phash_jax.choices import choose, names
-from phash_jax.errors import UserError, is_disk_full
+from phash_jax.errors import UserError, is_disk_full, is_out_of_memory
 from phash_jax.fields import READ_WITH, is_read
 from phash_jax.stopping import StopRequestedError, stop_on_signals
 
 config_flags.DEFINE_config_file(
     "config",
-    help_string="Config file; override a field with --config.section.field=value.",
+    help_string="Config file (all fields are in configs/default.py); override a field with "
+    "--config.section.field=value.",
     lock_config=True,
 )
 flags.DEFINE_string("workdir", None, "Folder for what the runs leave; an existing one is resumed.")
@@ -104,7 +105,12 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
-        _ = flags.FLAGS.config.job
+        config = flags.FLAGS.config
+        if not isinstance(config, ml_collections.ConfigDict) or not {"job", "runs"} <= set(config):
+            _fail(
+                "get_config in the file of --config must return what that of configs/default.py "
+                "does, with other values"
+            )
     except OSError as error:  # a file that was not found, told when the config is first used
         reason = str(error).split("failure to load: ")[-1].splitlines()[-1].strip()
         _fail(f"the file of --config cannot be loaded: {reason}")
@@ -126,7 +132,13 @@ def main(argv: list[str]) -> None:
         if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
         _fail(error)
-    except Exception:
+    except Exception as error:
+        if is_out_of_memory(error):
+            reason = (str(error).splitlines() or ["it is not said for what"])[0]
+            _fail(
+                f"there is not enough memory ({reason}): take fewer or smaller images, smaller "
+                "batches, or fewer seeds at once"
+            )
         if not flags.FLAGS.distributed:
             raise
         traceback.print_exc()
@@ -213,6 +225,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
         if any(argument.startswith("--config.runs.") for argument in argv):
             message += " (of one of config.runs only fields that it sets itself can be changed)"
         _fail(message)
+    except (ImportError, NameError, SyntaxError) as error:
+        _fail(f"the file of --config cannot be loaded: {error}")
     except (OSError, TypeError, ValueError) as error:
         _fail(error)
 

@@ -225,4 +225,6 @@ def get_config() -> ConfigDict:
     hash_study.images_per_class = 100
     hash_study.near = 10
 
+    # A misspelt field is an error in the configs that start from this one, too.
+    config.lock()
     return config

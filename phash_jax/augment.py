@@ -97,8 +97,8 @@ def random_zoom(
     Args:
         key: decides both factors; their logarithms are uniform.
         image: one uint8 image.
-        max_zoom: the factors are from ``1 / (1 + max_zoom)`` to ``1 + max_zoom``; what comes in at
-            the border is the image reflected.
+        max_zoom: 0 to 1; the factors are from ``1 / (1 + max_zoom)`` to ``1 + max_zoom``. What
+            comes in at the border is the image reflected.
     """
     highest = math.log1p(max_zoom)
     factors = jnp.exp(jax.random.uniform(key, (2,), jnp.float32, -highest, highest))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _NAME, _PARTS = "catalog.parquet", "parts"
+_MOST_ROWS_SHOWN = 100_000
 
 
 def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
@@ -228,7 +229,8 @@ def query(path: Path, sql: str) -> str:
     """The result of one SQL query over a catalog, as a text table.
 
     Raises:
-        FileNotFoundError, ValueError: as ``connect``; ValueError also for wrong SQL.
+        FileNotFoundError, ValueError: as ``connect``; ValueError also for wrong SQL, and for more
+            rows than anyone reads.
     """
     import duckdb
 
@@ -236,11 +238,16 @@ def query(path: Path, sql: str) -> str:
         try:
             connection.execute(sql)
             header = [column[0] for column in connection.description or []]
-            rows = connection.fetchall()
+            rows = connection.fetchmany(_MOST_ROWS_SHOWN + 1)
         except duckdb.Error as error:
             raise ValueError(f"DuckDB: {error}") from error
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
+    if len(rows) > _MOST_ROWS_SHOWN:
+        raise ValueError(
+            f"the result has more than {_MOST_ROWS_SHOWN:,} rows: add LIMIT, or read the catalog "
+            "with phash_jax.catalog.connect"
+        )
     return tables.plain([header, *rows])
 
 

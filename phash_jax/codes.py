@@ -66,7 +66,11 @@ def to_bytes(bits: Shaped[Any, "*batch rows columns"]) -> bytes | Shaped[np.ndar
 
 
 def to_int(bits: Shaped[Any, "*batch rows columns"]) -> int | Shaped[np.ndarray, "*batch"]:
-    """Unsigned integers, first bit most significant: one ``int`` for one hash, else objects."""
+    """Unsigned integers, first bit most significant: one ``int`` for one hash, else objects.
+
+    Raises:
+        ValueError: there is no axis of rows.
+    """
     return _each(int.from_bytes, bits)
 
 
@@ -74,6 +78,9 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
     """ImageHash's text, hexadecimal, zeros on the left: one ``str`` for one hash, else objects.
 
     Source: ``str(ImageHash)`` of ImageHash 4.3.2, for every hash there, ``colorhash`` too.
+
+    Raises:
+        ValueError: there is no axis of rows.
     """
     digits = -(-math.prod(np.shape(bits)[-2:]) // 4)
     return _each(lambda data: data.hex()[-digits:], bits)
@@ -86,6 +93,7 @@ def from_int(
 
     Raises:
         ValueError: the value is negative or has more bits than the shape.
+        TypeError: the value is no whole number.
     """
     rows, columns = _rows_and_columns(shape)
     size, value = rows * columns, operator.index(value)

@@ -14,6 +14,12 @@ def listed(values: Sequence[object]) -> str:
     return f"{shown}, ... ({len(values)} in all)" if len(values) > 10 else shown
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was refused; XLA and JAX say so by errors of other types."""
+    said = str(error)
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said or "bad_alloc" in said
+
+
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether a write failed for want of space, however often that was wrapped."""
     while error is not None:

@@ -35,6 +35,8 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "data.test_size": ("data.name", ("synthetic",)),
     "data.seed": ("data.name", ("synthetic",)),
     "model.kernel_stddev": ("model.kernel_init", ("truncated_normal",)),
+    "published": ("data.name", ("cifar10",)),
+    "train.loop": ("train.stream", ("never", "auto")),
     "train.prefetch": ("train.stream", ("always", "auto")),
     "train.teachers": ("train.teacher", ()),
     "train.teacher_share": ("train.teacher", ()),

@@ -97,6 +97,7 @@ def distance(a: ArrayLike, b: ArrayLike) -> Int32[Array, "*batch"]:
 
     Raises:
         ValueError: not uint32, or not the same number of words.
+        TypeError: leading axes that do not broadcast.
     """
     a, b = _with_words(a, "a"), _with_words(b, "b")
     _check_same_words(a, b)
@@ -115,6 +116,7 @@ def hex_distance(a: ArrayLike, b: ArrayLike) -> Int32[Array, "*batch"]:
 
     Raises:
         ValueError: not uint32, or not the same number of words.
+        TypeError: leading axes that do not broadcast.
     """
     a, b = _with_words(a, "a"), _with_words(b, "b")
     _check_same_words(a, b)

@@ -6,19 +6,22 @@ itself decides by floating-point noise, the hash is reported as fragile.
 
 Every hash takes the same arguments (but colorhash, which has ``binbits`` and no ``hash_size``):
     images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
-        the last axis is colour if its size is 3 and two more precede it.
-    hash_size: side of the hash, 2 or more; static, as the following.
+        the last axis is colour if its size is 3 and two more precede it. Sizes 1, 2 and 4 are
+        refused there, which are channels of other kinds of pictures (of gray ones so narrow take
+        one at a time, or ``jax.vmap``).
+    hash_size: side of the hash, 2 or more, a power of 2 for whash; static, as the following.
     pillow: key of ``phash_jax.resampling.PILLOW_GENERATIONS``: the Pillow whose gray conversion
         and resampling are followed, "13.0" or one before it.
     with_margin: return a ``Decision`` instead of the bits alone.
 Every hash returns bool ``[..., rows, columns]``, the array ``ImageHash.hash``, and raises TypeError
-for images that are not uint8 and ValueError for another shape, hash size or generation. All can be
-used inside ``jit``, ``vmap`` and ``shard_map``.
+for images that are not uint8 or a hash size that is no whole number, and ValueError for another
+shape, hash size or generation, and for sums that are more than int32 holds. All can be used inside
+``jit``, ``vmap`` and ``shard_map``; each is compiled once for each shape of its images.
 """
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +37,8 @@ from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, res
 _LOW_FREQUENCY_FACTOR = 4
 _MOST_VALUES_COMPARED = 256
 _TAIL = 2**12
+# Gray, gray with transparency, and RGB with transparency, as Pillow's pictures become arrays.
+_CHANNELS_OF_OTHERS = (1, 2, 4)
 
 
 class Decision(NamedTuple):
@@ -147,15 +152,9 @@ def _average(image, *, hash_size, generation):
     return Decision(excess > 0, jnp.abs(excess).min() / values.size, jnp.array(False))
 
 
-def _difference(image, *, hash_size, generation):
-    values = _gray_reduced("dhash", image, hash_size=hash_size, generation=generation)
-    difference = values[:, 1:] - values[:, :-1]
-    return Decision(difference > 0, jnp.abs(difference).min().astype(jnp.float32), jnp.array(False))
-
-
-def _difference_vertical(image, *, hash_size, generation):
-    values = _gray_reduced("dhash_vertical", image, hash_size=hash_size, generation=generation)
-    difference = values[1:] - values[:-1]
+def _difference(image, *, name, axis, hash_size, generation):
+    values = _gray_reduced(name, image, hash_size=hash_size, generation=generation)
+    difference = jnp.diff(values, axis=axis)
     return Decision(difference > 0, jnp.abs(difference).min().astype(jnp.float32), jnp.array(False))
 
 
@@ -291,6 +290,12 @@ def _color(image, *, binbits, generation):
     return Decision(bits, margin, jnp.array(False))
 
 
+# Without it JAX would compile every operation by itself, for each new size of pictures.
+@functools.partial(jax.jit, static_argnames=("of_one", "static"))
+def _decide(images, *, of_one: Callable, static: tuple[tuple[str, Any], ...]) -> Decision:
+    return jax.vmap(functools.partial(of_one, **dict(static)))(images)
+
+
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
     """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
     # Looked at before it is converted, which may change its type.
@@ -301,11 +306,17 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
         raise ValueError(
             f"images must be [..., H, W, 3] or gray [..., H, W] with H, W >= 1, got {images.shape}"
         )
+    if trailing == 2 and images.ndim > 2 and images.shape[-1] in _CHANNELS_OF_OTHERS:
+        raise ValueError(
+            f"the last axis of {images.shape} is taken neither for colour nor for width: give RGB "
+            "(of Pillow's pictures image.convert('RGB')), or gray pictures without an axis of "
+            "channels, of this width one at a time"
+        )
     generation = choose(PILLOW_GENERATIONS, pillow, "pillow")
-    of_one = functools.partial(of_one, generation=generation, **static)
     batch = images.shape[: images.ndim - trailing]
     flat = jnp.asarray(images).reshape(-1, *images.shape[images.ndim - trailing :])
-    decision = jax.vmap(of_one)(flat)
+    static = tuple(sorted((static | {"generation": generation}).items()))
+    decision = _decide(flat, of_one=of_one, static=static)
     decision = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decision)
     # Also where the user has enabled float64.
     decision = decision._replace(margin=decision.margin.astype(jnp.float32))
@@ -346,6 +357,8 @@ def dhash(
     return _hash(
         _difference,
         images,
+        name="dhash",
+        axis=1,
         hash_size=_checked(hash_size),
         pillow=pillow,
         with_margin=with_margin,
@@ -362,8 +375,10 @@ def dhash_vertical(
     Equal to ``imagehash.dhash_vertical`` of ImageHash 4.3.2.
     """
     return _hash(
-        _difference_vertical,
+        _difference,
         images,
+        name="dhash_vertical",
+        axis=0,
         hash_size=_checked(hash_size),
         pillow=pillow,
         with_margin=with_margin,

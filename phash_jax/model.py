@@ -118,7 +118,7 @@ class ConvNet(nn.Module):
                     use_running_average=not train, axis_name=self.batch_axis, dtype=dtype
                 )(x)
             x = max_pool_2(activation(x))
-        x = x.reshape(x.shape[0], -1)
+        x = x.reshape(len(x), math.prod(x.shape[1:]))
         for features in self.dense_features:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
             x = activation(nn.Dense(features, **layer_fields)(x))

@@ -63,6 +63,10 @@ class Networks:
             variables: as the attribute, without the axis of the seeds.
             images: 0 to 255.
             views: as tested, the mean over all views; else of the images as they are.
+
+        Raises:
+            TypeError: images that are not uint8.
+            flax.errors.ScopeParamShapeError: images of another size than those it was trained on.
         """
         return predict(
             self.model,

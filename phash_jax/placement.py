@@ -14,12 +14,13 @@ from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from phash_jax.choices import at_least
+from phash_jax.choices import choose, whole_number
 
 SEED, BATCH = "seed", "batch"
 
 # An estimate: only machines of two cores were at hand, where a share is 32 images.
 _MIN_IMAGES_PER_CPU_DEVICE = 16
+_MOST_CPU_DEVICES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +77,10 @@ def use_cpu_cores(num_devices: int) -> None:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
 
     Raises:
-        ValueError: there are fewer than none.
+        ValueError: there are fewer than none, or more than 1,024, each of which takes memory.
+        RuntimeError: JAX has computed something before.
     """
-    at_least(0, num_devices, "train.cpu_devices")
+    whole_number(num_devices, "train.cpu_devices", least=0, most=_MOST_CPU_DEVICES)
     num_devices = num_devices or num_cpu_cores()
     given = os.environ.get("NPROC", "")
     threads = max(4 * num_devices, int(given) if given.isdigit() else 0)
@@ -120,10 +122,8 @@ def place(
         ValueError: ``loop`` is none of the three, or a process would have nothing to do.
     """
     devices = list(jax.devices() if devices is None else devices)
-    if loop not in LOOPS:
-        raise ValueError(f"unknown train.loop {loop!r}; choose one of {', '.join(LOOPS)}")
     platform = devices[0].platform
-    scan = LOOPS[loop](platform)
+    scan = choose(LOOPS, loop, "train.loop")(platform)
     seed_shards = math.gcd(num_seeds, len(devices))
     batch_shards = _largest_divisor(
         (batch_size // parts, len(devices) // seed_shards),

@@ -11,15 +11,9 @@ from phash_jax.data.dataset import check_share
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import CLEAN, TEST_SETS
 from phash_jax.errors import listed
-from phash_jax.losses import LOSSES, make_loss
-from phash_jax.model import (
-    ACTIVATIONS,
-    BATCH_NORM_LAYERS,
-    COMPUTE_DTYPES,
-    KERNEL_INITS,
-    make_model,
-)
-from phash_jax.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
+from phash_jax.losses import make_loss
+from phash_jax.model import make_model
+from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import LOOPS
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.published import PUBLISHED
@@ -28,17 +22,11 @@ from phash_jax.workdir import flatten
 
 _OF_ALL_RUNS = {"job", "name", "only", "runs"}
 
+# Those of other fields are looked up by what is made of them below.
 _CHOICES = {
     "published": PUBLISHED,
     "preprocess": PREPROCESS,
-    "loss": LOSSES,
     "data.name": SOURCES,
-    "model.activation": ACTIVATIONS,
-    "model.kernel_init": KERNEL_INITS,
-    "model.batch_norm": BATCH_NORM_LAYERS,
-    "model.compute_dtype": COMPUTE_DTYPES,
-    "optimizer.name": OPTIMIZERS,
-    "optimizer.schedule": SCHEDULES,
     "train.loop": LOOPS,
     "train.stream": STREAM,
 }
@@ -111,7 +99,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
         raise ValueError(f"train.teacher is for loss=softmax_cross_entropy only, not {config.loss}")
     if config.train.teachers != 1 and not config.train.teacher:
         raise ValueError("train.teachers is without effect: name their workdir in train.teacher")
-    # Each raises if a number of its section is out of range.
+    # Each raises if a choice of its section is unknown or a number out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)
     make_model(config.model, num_classes=1, platform="")

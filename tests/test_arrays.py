@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phash_jax.data import files
-from phash_jax.data.arrays import load_npz
+from phash_jax.data.arrays import load_npy, load_npz
 from phash_jax.data.dataset import validate
 
 
@@ -158,6 +158,16 @@ def test_damage_inside_an_npz_is_named(npz):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"mine.npz is damaged: train_images cannot be read \(.+"):
         load_npz(path=str(path))
+
+
+def test_labels_that_claim_to_be_more_than_memory_holds(tmp_path):
+    for name, array in make_arrays().items():
+        np.save(tmp_path / f"{name}.npy", array)
+    header = {"descr": "<i8", "fortran_order": False, "shape": (10**16,)}
+    with (tmp_path / "train_labels.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(ValueError, match=r"train_labels.npy is missing or damaged \("):
+        load_npy(root=str(tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -152,6 +152,17 @@ def test_a_query_prints_a_table(tmp_path):
     assert catalog.query(tmp_path, "SELECT ImageID FROM images WHERE false") == "ImageID\n-------"
 
 
+def test_a_result_that_nobody_reads_is_refused_soon(tmp_path):
+    catalog.write_part(tmp_path, 0, make_columns(0, 1000))
+    catalog.finish(tmp_path)
+    tables = "images a, images b, images c, images d"
+    with pytest.raises(ValueError, match="more than 100,000 rows: add LIMIT"):
+        catalog.query(tmp_path, f"SELECT a.ImageID FROM {tables}")
+    assert len(catalog.query(tmp_path, f"SELECT 1 FROM {tables} LIMIT 100000").splitlines()) == (
+        100_000 + 2
+    )
+
+
 def test_what_cannot_be_queried_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no catalog .*; configs/catalog\.py and"):
         catalog.query(tmp_path, "SELECT 1")

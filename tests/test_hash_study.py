@@ -49,6 +49,9 @@ def test_the_published_counts_are_those_of_the_average_hash_of_2017(real_cifar10
     assert study == published.FIG_4_9 == counts("average_hash", "6.0")
     today = {"cat-cat": 272, "dog-dog": 354, "truck-dog": 142}
     assert counts("average_hash", "13.0") == today
+    # So near are only the images to themselves, and two dogs.
+    assert list(counts("phash", "13.0").values()) == [100, 100, 0]
+    assert list(counts("dhash", "13.0").values()) == [100, 104, 4]
     assert counts("phash", "6.0") != study != counts("dhash", "6.0")
 
 

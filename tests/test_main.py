@@ -17,7 +17,7 @@ from conftest import load_config
 
 from configs.ablations import ROWS
 from main import JOBS, check_fields_reach_a_run
-from phash_jax import checkpoint, provenance, results
+from phash_jax import checkpoint, errors, provenance, results
 from phash_jax.batches import STREAM
 from phash_jax.data.load import SOURCES
 from phash_jax.fields import READ_BY, READ_WITH, is_read
@@ -200,6 +200,7 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path, npz):
         ({"train.num_step": 3}, 'Did you mean "num_steps" instead of "num_step"?'),
         ({"preprocess": "sharpen"}, "unknown preprocess 'sharpen'; choose one of raw, average_h"),
         ({"data.path": "nowhere.npz"}, "nowhere.npz"),
+        ({"train.cpu_devices": 5000}, "train.cpu_devices must be 0 to 1024, got 5000"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
@@ -215,6 +216,9 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     [
         (None, "cannot be loaded: .*No such file or directory: '.*mine.py'"),
         ("fields = {}", "has no function get_config, which is to return it"),
+        ("def get_config(:", r"cannot be loaded: invalid syntax \(mine.py, line 1\)"),
+        ("import nowhere_to_be_found", "cannot be loaded: No module named 'nowhere_to_be_found'"),
+        ("def get_config(): return lost", "cannot be loaded: name 'lost' is not defined"),
     ],
 )
 def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
@@ -224,6 +228,40 @@ def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
     done = forked.run([f"--config={config}", f"--workdir={tmp_path / 'workdir'}"])
     assert done.returncode == 1
     assert re.fullmatch(f"error: the file of --config {message}", done.stderr.strip())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {}", "get_config in the file of --config must return what that of configs/def"),
+        ("return ConfigDict({'job': 'train'})", "must return what that of configs/default.py does"),
+        (
+            "config = default.get_config(); config.optimizer.learning_rat = 0.5; return config",
+            'Did you mean "learning_rate" instead of "learning_rat"?',
+        ),
+    ],
+)
+def test_a_config_with_other_fields_is_refused(tmp_path, body, message):
+    config = tmp_path / "mine.py"
+    imports = "from ml_collections import ConfigDict\nfrom configs import default\n"
+    config.write_text(f"{imports}def get_config():\n    {body}\n")
+    done = forked.run([f"--config={config}", f"--workdir={tmp_path / 'workdir'}"])
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "workdir").exists()
+
+
+def test_what_no_memory_can_hold_ends_in_one_line(tmp_path):
+    # More than any process can address, so that no system tries.
+    asked = ["--config.data.train_size=1000000000000000"]
+    done = forked.run(["--config=configs/quickstart.py", f"--workdir={tmp_path}", *asked])
+    assert done.returncode == 1
+    assert "error: there is not enough memory (Unable to allocate" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert errors.is_out_of_memory(RuntimeError("std::bad_alloc"))
+    assert errors.is_out_of_memory(jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 8 GiB"))
+    assert not errors.is_out_of_memory(RuntimeError("INTERNAL: no such kernel"))
 
 
 def test_help_loads_nothing_that_takes_seconds():
@@ -301,6 +339,8 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
         ),
         ("distilled_phash", "train.teacher_share", ""),
         ("original", "train.prefetch", ""),
+        ("original", "published", "no effect with data.name=synthetic: add --config.data.name=cif"),
+        ("cifar10", "published", ""),
     ],
 )
 def test_a_field_that_nothing_reads_is_refused(config, given, message):

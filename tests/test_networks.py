@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from conftest import make_small_config
@@ -56,6 +57,8 @@ def test_networks_are_those_that_were_trained(trained):
         assert (expected != newest).any()
         np.testing.assert_array_equal(found["Dense_0"]["kernel"], expected)
         assert (networks.test_flip, networks.test_shift) == (True, 2)
+    variables = jax.tree.map(lambda leaf: leaf[0], networks.variables)
+    assert networks.logits(variables, np.zeros((0, *SHAPE), np.uint8)).shape == (0, 2)
 
 
 def test_runs_of_one_name_are_told_apart(trained):

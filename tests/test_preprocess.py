@@ -26,7 +26,7 @@ from phash_jax.binarize import (
     smooth_local_average_hash_image,
 )
 from phash_jax.bit_depth import squeeze_bit_depth, thermometer
-from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS, SEVERAL_BITS_A_VALUE
+from phash_jax.preprocess import BITS_PER_PIXEL, PREPROCESS, SEVERAL_BITS_A_VALUE, raw
 from phash_jax.resampling import gray
 
 images = hnp.arrays(np.uint8, st.sampled_from([(1, 1, 3), (2, 3, 3), (8, 8, 3), (5, 4, 1)]))
@@ -75,6 +75,7 @@ def test_average_hash_refuses_floats_and_images_whose_sum_overflows():
         local_average_hash_image,
         median_hash_image,
         multiscale_hash_image,
+        raw,
         smooth_local_average_hash_image,
         squeeze_bit_depth,
         thermometer,

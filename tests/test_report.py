@@ -443,8 +443,10 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
         ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not a text in UTF-8"),
         ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, and there"),
         ([f"--notes={tmp_path / 'notes.md'}"], 2, "say --output too"),
+        ((), 1, f"there is no folder {tmp_path / 'typo'}"),
     ):
-        monkeypatch.setattr(sys, "argv", [*command, *wrong])
+        folder = [*command, *wrong] if wrong else ["report", str(tmp_path / "typo")]
+        monkeypatch.setattr(sys, "argv", folder)
         with pytest.raises(SystemExit, match=str(code)):
             report.main()
         error = capsys.readouterr().err

@@ -61,7 +61,7 @@ def load_npy(*, root: str) -> Dataset:
             arrays[name] = np.load(
                 file, mmap_mode="r" if name.endswith("images") else None, allow_pickle=False
             )
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise ValueError(
                 f"{file} is missing or damaged ({error}): the folder must hold "
                 f"{listed([f'{wanted}.npy' for wanted in WANTED])}, written with numpy.save"

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float32, Key, UInt8
 
 from phash_jax.distortions.contrast import contrast_level
@@ -29,6 +30,14 @@ def high_frequency_noise(
     return (white - total / 9) / _DEVIATION
 
 
+def add_noise(
+    key: Key[Array, ""], image: UInt8[Array, "h w c"], *, amplitude: ArrayLike
+) -> UInt8[Array, "h w c"]:
+    """An image with ``amplitude`` gray levels of ``high_frequency_noise``, rounded and clipped."""
+    noise = amplitude * high_frequency_noise(key, shape=image.shape)
+    return jnp.clip(jnp.rint(image.astype(jnp.float32) + noise), 0, 255).astype(jnp.uint8)
+
+
 def contrast_and_noise(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], *, level: int, amplitude: float
 ) -> UInt8[Array, "h w c"]:
@@ -40,6 +49,4 @@ def contrast_and_noise(
         level: see ``contrast_level``; 0 leaves the contrast.
         amplitude: standard deviation of the noise, gray levels; 0 adds none.
     """
-    noise = amplitude * high_frequency_noise(key, shape=image.shape)
-    noisy = contrast_level(image, level=level).astype(jnp.float32) + noise
-    return jnp.clip(jnp.rint(noisy), 0, 255).astype(jnp.uint8)
+    return add_noise(key, contrast_level(image, level=level), amplitude=amplitude)

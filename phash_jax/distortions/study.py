@@ -13,7 +13,7 @@ from jaxtyping import Array, Key, UInt8
 from phash_jax.distortions import crystallize as crystals
 from phash_jax.distortions import swirl as whirl
 from phash_jax.distortions.contrast import contrast_table
-from phash_jax.distortions.high_frequency import high_frequency_noise
+from phash_jax.distortions.high_frequency import add_noise
 from phash_jax.distortions.severity import Severity, at_severity, unless_clean
 
 # The study tested level 200.
@@ -79,13 +79,13 @@ def contrast_and_noise(
     """Contrast of level 25 to 200 with high-frequency noise of 5 to 30 gray levels.
 
     Args:
-        key: decides the noise; see ``high_frequency_noise``.
+        key: decides the noise; see ``high_frequency.high_frequency_noise``.
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    noise = at_severity(_NOISE, severity) * high_frequency_noise(key, shape=image.shape)
-    noisy = _contrast(image, _NOISE_LEVEL, severity).astype(jnp.float32) + noise
-    return unless_clean(severity, image, jnp.clip(jnp.rint(noisy), 0, 255).astype(jnp.uint8))
+    contrasted = _contrast(image, _NOISE_LEVEL, severity)
+    noisy = add_noise(key, contrasted, amplitude=at_severity(_NOISE, severity))
+    return unless_clean(severity, image, noisy)
 
 
 def _contrast(image, levels: tuple[int, ...], severity: Severity) -> UInt8[Array, "h w c"]:

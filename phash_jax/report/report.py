@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phash_jax import tables
+from phash_jax.errors import listed
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import (
     fig_5_1,
@@ -340,6 +341,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.output and (arguments.notes or arguments.name != "report"):
         parser.error("--name and --notes are for a report in files: say --output too")
+    if not any(workdir.is_dir() for workdir in arguments.workdirs):
+        parser.exit(1, f"error: there is no folder {listed(arguments.workdirs)}\n")
     try:
         if not arguments.output:
             print(summary(arguments.workdirs))

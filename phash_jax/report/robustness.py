@@ -224,16 +224,9 @@ def _lost(networks: dict[str, Any], chosen: Sequence[str]) -> list[float | None]
 
 def differences(result: dict[str, Any], name: str) -> list[tuple[str, dict, float | None]]:
     """For each distortion the paired difference of some networks from the first, Holm-adjusted."""
-    base_name = next(iter(result["networks"]))
-    base, ours = result["networks"][base_name], result["networks"][name]
+    base = next(iter(result["networks"]))
     found = [
-        paired_difference(
-            per_seed(ours, [distortion]),
-            per_seed(base, [distortion]),
-            our_seeds=ours["seeds"],
-            base_seeds=base["seeds"],
-        )
-        for distortion in result["distortions"]
+        _mean_difference(result, name, base, [distortion]) for distortion in result["distortions"]
     ]
     adjusted = holm([difference["p"] for difference in found])
     return list(zip(result["distortions"], found, adjusted, strict=True))
