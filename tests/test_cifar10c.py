@@ -153,3 +153,11 @@ def test_zooms_at_once_are_one_zoom_after_the_other(shape):
             distortions.zoom._zoomed_by_taps(unit, severity),
             rtol=1e-5,
         )
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (33, 47)], ids=str)
+@pytest.mark.parametrize("name", ["pixelate", "jpeg_compression"])
+def test_pictures_of_other_sizes_are_distorted_as_by_pillow(name, shape):
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape, 3), np.uint8)
+    for severity in (1, 5):
+        assert_equal_enough(name, images, severity)

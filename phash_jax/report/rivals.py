@@ -1,6 +1,6 @@
 """Runs that differ in nothing but what the network is fed, by bits per pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from phash_jax.report.robustness import (
     severities_of,
 )
 from phash_jax.workdir import flatten
+
+# What ``finished_networks`` gives.
+Finished = Mapping[tuple[Path, ...], dict[str, Any]]
 
 BASE = "average_hash"
 _FEWEST = 3
@@ -44,9 +47,9 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     ]
 
 
-def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | None:
+def distorted(run: Run, finished: Finished) -> tuple[str, list[float]] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
-    for group, result in finished_networks(workdirs).items():
+    for group, result in finished.items():
         images = flatten(read_config(group[0]))
         if any(
             images.get(field) not in (None, run.config.get(field))
@@ -64,17 +67,17 @@ def distorted(run: Run, workdirs: Sequence[Path]) -> tuple[str, list[float]] | N
     return None
 
 
-def _accuracies(run: Run, workdirs: Sequence[Path]) -> dict[str, list[float]]:
+def _accuracies(run: Run, finished: Finished) -> dict[str, list[float]]:
     """Accuracy of each seed by what was tested."""
-    under = distorted(run, workdirs)
+    under = distorted(run, finished)
     return run.result["test_accuracy"] | ({under[0]: under[1]} if under else {})
 
 
 def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> list[str]:
     """A section for each group: a plot by bits, accuracies, and differences from the hash image."""
-    texts = []
+    texts, finished = [], finished_networks(workdirs)
     for place, group in enumerate(groups(runs)):
-        by_run = {run.config["preprocess"]: _accuracies(run, workdirs) for run in group}
+        by_run = {run.config["preprocess"]: _accuracies(run, finished) for run in group}
         file = f"rivals{'' if place == 0 else f'_{place + 1}'}.png"
         _plot(by_run, figures / file)
         first = group[0]
@@ -101,9 +104,10 @@ def _augmentation(run: Run) -> str:
 
 def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:
     """The table of accuracies of each group, for a terminal."""
+    finished = finished_networks(workdirs)
     return [
         "# What the network is fed, by bits\n\n"
-        + table({run.config["preprocess"]: _accuracies(run, workdirs) for run in group})
+        + table({run.config["preprocess"]: _accuracies(run, finished) for run in group})
         for group in groups(runs)
     ]
 
