@@ -106,6 +106,8 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
         config = flags.FLAGS.config
+        # Of a file that was not found there is something else, which raises when it is looked into.
+        getattr(config, "job", None)
         if not isinstance(config, ml_collections.ConfigDict) or not {"job", "runs"} <= set(config):
             _fail(
                 "get_config in the file of --config must return what that of configs/default.py "
