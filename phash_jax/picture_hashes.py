@@ -106,8 +106,8 @@ def _colorhash(image: Image.Image, gray: Image.Image) -> Bool[np.ndarray, "14 bi
 
 
 def _as_images(array: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
-    """Gray of width 3 would be taken for RGB, so it is made that."""
-    return np.repeat(array[..., None], 3, -1) if array.ndim == 2 and array.shape[1] == 3 else array
+    """Many of a gray so narrow would be taken for pictures with channels, so RGB is made of it."""
+    return np.repeat(array[..., None], 3, -1) if array.ndim == 2 and array.shape[1] < 5 else array
 
 
 def prepare(

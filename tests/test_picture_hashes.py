@@ -1,5 +1,6 @@
 """Hashes of decoded pictures, on the host and on the device."""
 
+import imagehash
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,6 +50,24 @@ def test_colorhash_on_the_host_and_on_the_device_agree(mode):
     )
     for image, bits in zip(images, np.asarray(device), strict=True):
         np.testing.assert_array_equal(picture_hashes._colorhash(image, image.convert("L")), bits)
+
+
+@pytest.mark.parametrize("hash_size", [2, 4])
+def test_hashes_of_few_bits_are_those_of_imagehash(hash_size):
+    """What the host reduces to so few columns has no channels."""
+    image = make_picture(3, 40, 34)
+    names = ["average_hash", "dhash", "dhash_vertical", "whash"]
+    prepared = picture_hashes.prepare(
+        image, hashes=names, hash_size=hash_size, pillow="13.0", whole=set()
+    )
+    batches = picture_hashes.PictureBatches(hash_size=hash_size, pillow="13.0")
+    for chosen, reduced in prepared.inputs.items():
+        batches.add(0, chosen, reduced)
+    for name, decided in batches.finish().items():
+        ((_, bits, _),) = decided
+        np.testing.assert_array_equal(bits[0], getattr(imagehash, name)(image, hash_size).hash)
+        names.remove(name)
+    assert names == []
 
 
 def test_the_device_is_not_given_more_than_it_gets_done():
