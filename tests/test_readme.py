@@ -45,12 +45,12 @@ def _titles():
     return re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {}
-    if number == 0:
+    if number == 1:
         # As a minute of training would leave it, for smaller pictures.
         config = make_small_config()
         config.data.classes = "cat,dog"
@@ -58,8 +58,10 @@ def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
         workdir = tmp_path / "runs" / "quickstart" / "phash"
         claim(workdir, config)
         train(config, dataset.train, num_classes=2, workdir=workdir)
-        blocks[0] = blocks[0].replace("32, 32", "16, 16")
+        blocks[1] = blocks[1].replace("32, 32", "16, 16")
         monkeypatch.chdir(tmp_path)
     exec(compile(blocks[number], f"README.md, block {number}", "exec"), names)
     if number == 0:
+        assert names["get_config"]().preprocess == "median_hash"
+    if number == 1:
         assert names["logits"].shape == (2, 10, 2)

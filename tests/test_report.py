@@ -81,6 +81,21 @@ def test_of_many_runs_those_without_a_published_number_are_rows(tmp_path):
     assert "| test accuracy, contrast_200" in others
 
 
+def test_the_runs_of_a_large_sweep_are_drawn_apart(tmp_path):
+    make_workdir(tmp_path / "original", "original")
+    sweep = load_config("recipe_ablations")
+    claim(tmp_path / "sweep", sweep)
+    for name in list(sweep.runs)[:5]:
+        make_workdir(tmp_path / "sweep" / name, "best_raw", name=name)
+    workdirs = [tmp_path / "original", tmp_path / "sweep"]
+    groups = report._by_figure.__wrapped__(collect(workdirs), workdirs)
+    finished = [[run.label for run in group if run.result] for group in groups]
+    assert finished == [["original"], list(sweep.runs)[:5]]
+    report.write(tmp_path / "out", workdirs)
+    figures = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"test_accuracy.png", "test_accuracy_2.png", "curves.png", "curves_2.png"} <= figures
+
+
 def test_runs_of_one_name_are_told_apart_by_their_workdir(tmp_path):
     make_workdir(tmp_path / "a", "original")
     make_workdir(tmp_path / "b", "original")

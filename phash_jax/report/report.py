@@ -5,6 +5,7 @@ python -m phash_jax.report DIR [DIR ...] --output=DIR
 
 import argparse
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
+# So many runs of one config are drawn apart from the others.
+_LARGE_SWEEP = 4
 _INTERVALS = (
     "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
     "set. Lists: one number per seed."
@@ -86,7 +89,7 @@ def write(
         own_text,
         *("## Runs without a result\n\n" + lines for lines in _problems(runs)),
         *studies.left_out(workdirs),
-        _comparison(runs, figures),
+        _comparison(runs, workdirs, figures),
         _sweeps(runs, figures),
         *rivals.sections(runs, workdirs, figures),
         learning.section(runs, figures),
@@ -157,7 +160,17 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
 _DATA = {"cifar10": "CIFAR-10", "synthetic": "drawn ones", "file": "the user's own"}
 
 
-def _comparison(runs: Sequence[Run], figures: Path) -> str:
+def _by_figure(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[list[Run]]:
+    """Runs that are drawn together: those of a large sweep by themselves, after all the others."""
+    sizes = Counter(run.folder.parent for run in runs if run.folder not in workdirs)
+    groups: dict[Path | None, list[Run]] = {None: []}
+    for run in runs:
+        large = run.folder not in workdirs and sizes[run.folder.parent] >= _LARGE_SWEEP
+        groups.setdefault(run.folder.parent if large else None, []).append(run)
+    return [group for group in groups.values() if group]
+
+
+def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> str:
     """Fig 5.1 to 5.4, 5.6 to 5.9 and 6.1."""
     apart = _apart(runs)
     shown = [
@@ -169,19 +182,21 @@ def _comparison(runs: Sequence[Run], figures: Path) -> str:
     if not shown:
         return ""
     text = f"## Raw against hashed (Fig 6.1)\n\n{fig_6_1.side_by_side(finished)}\n{_INTERVALS}\n\n"
-    if finished:
-        plots.plot_accuracies(finished, figures / "test_accuracy.png")
+    for place, group in enumerate(_by_figure(finished, workdirs)):
+        file = f"test_accuracy{f'_{place + 1}' * (place > 0)}.png"
+        plots.plot_accuracies(group, figures / file)
         text += (
             "![Test accuracy (Fig 5.4, 5.6, 5.9): every seed, mean and 95 % interval, published "
-            "number](figures/test_accuracy.png)\n\n"
+            f"number](figures/{file})\n\n"
         )
-    text += _test_figures(finished)
-    plots.plot_curves(shown, figures / "curves.png")
-    text += (
-        "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
-        "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log interval; "
-        "band from lowest to highest seed](figures/curves.png)\n\n"
-    )
+    text += _test_figures(finished) + "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
+    for place, group in enumerate(_by_figure(shown, workdirs)):
+        file = f"curves{f'_{place + 1}' * (place > 0)}.png"
+        plots.plot_curves(group, figures / file)
+        text += (
+            "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log "
+            f"interval; band from lowest to highest seed](figures/{file})\n\n"
+        )
     return text + _training_logs(finished) + fig_5_1.section(shown) + commands(shown)
 
 
