@@ -130,8 +130,10 @@ import sys
 import main
 from phash_jax import experiment
 
+error = {"of any kind": RuntimeError, "of memory": MemoryError}[sys.argv.pop()]
+
 def fail(config, workdir):
-    raise MemoryError("none is left")
+    raise error("none is left")
 
 experiment.run = fail
 try:
@@ -141,7 +143,14 @@ finally:
 """
 
 
-def test_a_process_with_an_error_of_any_kind_leaves_at_once(tmp_path):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("of any kind", "RuntimeError: none is left"),
+        ("of memory", "error: there is not enough memory (none is left)"),
+    ],
+)
+def test_a_process_with_an_error_leaves_at_once(tmp_path, error, message):
     """Where JAX's exit hooks wait for the others, which would wait for this one."""
     output = tmp_path / "output.txt"
     process = start_code(
@@ -149,13 +158,14 @@ def test_a_process_with_an_error_of_any_kind_leaves_at_once(tmp_path):
         [
             *("--config=configs/original.py", f"--workdir={tmp_path / 'run'}", "--distributed"),
             *(f"--coordinator={free_address()}", "--num_processes=1", "--process_id=0"),
+            error,
         ],
         output,
     )
     process.join(120)
     said = output.read_text()
     assert process.exitcode == 1, said
-    assert "MemoryError: none is left" in said
+    assert message in said
     assert "ends as usual" not in said
 
 
