@@ -6,9 +6,9 @@ itself decides by floating-point noise, the hash is reported as fragile.
 
 Every hash takes the same arguments (but colorhash, which has ``binbits`` and no ``hash_size``):
     images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
-        the last axis is colour if its size is 3 and two more precede it. Sizes 1, 2 and 4 are
-        refused there, which are channels of other kinds of pictures (of gray ones so narrow take
-        one at a time, or ``jax.vmap``).
+        the last axis is colour if its size is 3 and two more precede it. If it is 1, 2 or 4 and
+        two more precede it, there is a warning: many narrow gray pictures are hashed, not one with
+        transparency.
     hash_size: side of the hash, 2 or more, a power of 2 for whash; static, as the following.
     pillow: key of ``phash_jax.resampling.PILLOW_GENERATIONS``: the Pillow whose gray conversion
         and resampling are followed, "13.0" or one before it.
@@ -20,6 +20,7 @@ shape, hash size or generation, and for sums that are more than int32 holds. All
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -307,10 +308,11 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
             f"images must be [..., H, W, 3] or gray [..., H, W] with H, W >= 1, got {images.shape}"
         )
     if trailing == 2 and images.ndim > 2 and images.shape[-1] in _CHANNELS_OF_OTHERS:
-        raise ValueError(
-            f"the last axis of {images.shape} is taken neither for colour nor for width: give RGB "
-            "(of Pillow's pictures image.convert('RGB')), or gray pictures without an axis of "
-            "channels, of this width one at a time"
+        warnings.warn(
+            f"{images.shape} is taken for gray pictures {images.shape[-1]} pixels wide: if its "
+            "last axis is one of channels, give RGB (Pillow: image.convert('RGB')), or gray "
+            "without that axis",
+            stacklevel=3,
         )
     generation = choose(PILLOW_GENERATIONS, pillow, "pillow")
     batch = images.shape[: images.ndim - trailing]
