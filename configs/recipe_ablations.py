@@ -1,5 +1,7 @@
 """The recipe of best_raw, with one ingredient left out at a time, and without any.
 
+Weight decay and how weights start are left out with the others only.
+
 python main.py --config=configs/recipe_ablations.py --workdir=runs/recipe_ablations \
         --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.num_steps=400 \
         --config.test_shift=0
@@ -17,7 +19,7 @@ from ml_collections import ConfigDict
 
 from configs import best_raw
 
-# The study's recipe, at ten times its rate for runs of some hundred steps.
+# The study's recipe (that of original), at ten times its rate for runs of some hundred steps.
 PLAIN = {
     "model": {"kernel_init": "lecun_normal", "bias_init": 0.1, "batch_norm": "none"},
     "optimizer": {

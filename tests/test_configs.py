@@ -41,6 +41,14 @@ def test_compare_differs_in_preprocessing_only():
     assert flatten(load_config("phash").to_dict()) == other
 
 
+def test_without_any_ingredient_it_is_the_studys_recipe():
+    runs = named(load_config("recipe_ablations"))
+    plain, study = (flatten(it.to_dict()) for it in (runs["plain"], load_config("original")))
+    differing = {field for field in study if plain[field] != study[field]}
+    # The rate is ten times the study's; the tests are those of best_raw.
+    assert differing == {"name", "published", "optimizer.learning_rate", "test_flip", "test_shift"}
+
+
 def test_as_published_scrambles_the_raw_training_images_only():
     runs = named(load_config("as_published"))
     assert runs["scrambled"].data.scramble_train
