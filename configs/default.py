@@ -95,6 +95,8 @@ def get_config() -> ConfigDict:
     model.bias_init = 0.1
     # Batch norm after the convolution of which layers: none, first or all.
     model.batch_norm = "none"
+    # Or group norm (8 groups of an image's channels): none, first or all. It needs no other images.
+    model.group_norm = "none"
     # Share of values dropped before each hidden dense layer in training, 0 to below 1.
     model.dropout = 0.0
     # What layers are computed in: float32 or bfloat16, for accelerators (on CPU it is slower).

@@ -1,4 +1,4 @@
-"""The recipe of best_raw, with one ingredient left out at a time, and without any.
+"""The recipe of best_raw, with one ingredient left out or replaced at a time, and without any.
 
 Weight decay and how weights start are left out with the others only.
 
@@ -36,13 +36,14 @@ PLAIN = {
 
 
 def get_config():
-    """One run per ingredient, named for what it is without."""
+    """One run per ingredient, named for what it is without or has instead."""
     config = best_raw.get_config()
     config.name = "recipe_ablations"
     config.runs = ConfigDict(
         {
             "whole": {},
             "no_batch_norm": {"model": {"batch_norm": "none"}},
+            "group_norm": {"model": {"batch_norm": "none", "group_norm": "all"}},
             "no_muon": {"optimizer": {"name": "adamw", "learning_rate": 1e-3}},
             "no_schedule": {"optimizer": {"schedule": "constant", "warmup": 0.0}},
             "no_average": {"optimizer": {"average_decay": 0.0}},

@@ -30,11 +30,13 @@ COMPUTE_DTYPES: dict[str, jnp.dtype] = {
     "bfloat16": jnp.dtype(jnp.bfloat16),
 }
 
-BATCH_NORM_LAYERS: dict[str, Callable[[int], bool]] = {
+NORM_LAYERS: dict[str, Callable[[int], bool]] = {
     "none": lambda layer: False,
     "first": lambda layer: layer == 0,
     "all": lambda layer: True,
 }
+
+_NORM_GROUPS = 8
 
 
 def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
@@ -49,7 +51,7 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
 
 
 class ConvNet(nn.Module):
-    """Conv layers (convolution, batch norm where asked, activation, max-pool 2), dense, logits.
+    """Conv layers (convolution, norm where asked, activation, max-pool 2), dense, logits.
 
     Attributes:
         num_outputs: size of the logits.
@@ -61,7 +63,8 @@ class ConvNet(nn.Module):
         kernel_init: a key of ``KERNEL_INITS``.
         kernel_stddev: standard deviation of ``truncated_normal`` before the cut.
         bias_init: start value of every bias.
-        batch_norm: a key of ``BATCH_NORM_LAYERS``: after which convolutions it stands.
+        batch_norm: a key of ``NORM_LAYERS``: after which convolutions it stands.
+        group_norm: the same, of the norm over groups of an image's channels.
         dropout: share of values dropped before each hidden dense layer in training, from the random
             stream ``dropout``.
         compute_dtype: a key of ``COMPUTE_DTYPES``: of activations, and of kernels where they are
@@ -80,6 +83,7 @@ class ConvNet(nn.Module):
     kernel_stddev: float
     bias_init: float
     batch_norm: str
+    group_norm: str
     dropout: float
     compute_dtype: str
     batch_axis: str | None = None
@@ -104,16 +108,19 @@ class ConvNet(nn.Module):
                 f"{2**self.conv_layers} is needed, or a smaller model.conv_layers"
             )
         for layer in range(self.conv_layers):
-            normalised = BATCH_NORM_LAYERS[self.batch_norm](layer)
+            over_batch = NORM_LAYERS[self.batch_norm](layer)
+            over_groups = NORM_LAYERS[self.group_norm](layer)
             x = nn.Conv(
                 self.conv_features,
                 (self.kernel_size, self.kernel_size),
                 conv_general_dilated=CONVOLUTIONS.get(self.platform, lax.conv_general_dilated),
-                # Batch norm takes a bias away again and has its own.
-                use_bias=not normalised,
+                # A norm has its own; batch norm takes any other away again.
+                use_bias=not (over_batch or over_groups),
                 **layer_fields,
             )(x)
-            if normalised:
+            if over_groups:
+                x = nn.GroupNorm(_NORM_GROUPS, dtype=dtype)(x)
+            if over_batch:
                 x = nn.BatchNorm(
                     use_running_average=not train, axis_name=self.batch_axis, dtype=dtype
                 )(x)
@@ -141,7 +148,16 @@ def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform:
     fields = fields.to_dict()
     choose(ACTIVATIONS, fields["activation"], "model.activation")
     choose(KERNEL_INITS, fields["kernel_init"], "model.kernel_init")
-    choose(BATCH_NORM_LAYERS, fields["batch_norm"], "model.batch_norm")
+    choose(NORM_LAYERS, fields["batch_norm"], "model.batch_norm")
+    choose(NORM_LAYERS, fields["group_norm"], "model.group_norm")
+    if fields["group_norm"] != "none":
+        if fields["batch_norm"] != "none":
+            raise ValueError("choose one of model.batch_norm and model.group_norm, not both")
+        if fields["conv_features"] % _NORM_GROUPS:
+            raise ValueError(
+                f"model.group_norm needs model.conv_features in {_NORM_GROUPS} equal groups, got "
+                f"{fields['conv_features']}"
+            )
     choose(COMPUTE_DTYPES, fields["compute_dtype"], "model.compute_dtype")
     for field, least in (
         ("conv_layers", 0),

@@ -46,6 +46,7 @@ _LATER_FIELDS = {
     "test_shift": 0,
     "model.compute_dtype": "float32",
     "model.dropout": 0.0,
+    "model.group_norm": "none",
     "optimizer.average_decay": 0.0,
     "optimizer.schedule": "constant",
     "optimizer.warmup": 0.0,

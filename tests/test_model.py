@@ -113,6 +113,36 @@ def test_networks_on_a_gpu_have_a_convolution_each(num_batches):
     assert not is_grouped(unrolled)
 
 
+def test_group_norm_needs_no_other_image():
+    fields = {"group_norm": "first", "conv_layers": 1, "conv_features": 16, "dense_features": ()}
+    model = network(**fields, activation="relu")
+    images = jax.random.normal(jax.random.key(1), (3, 4, 4, 3)) + 5
+    variables = model.init(jax.random.key(0), images, train=False)
+    assert set(variables) == {"params"}
+    assert "bias" not in variables["params"]["Conv_0"]
+    logits, activations = model.apply(
+        variables, images, train=True, capture_intermediates=True, mutable=["intermediates"]
+    )
+    assert jnp.array_equal(logits, model.apply(variables, images, train=False))
+    np.testing.assert_allclose(model.apply(variables, images[:1], train=True), logits[:1], 1e-5)
+
+    convolved, normed = (
+        np.asarray(activations["intermediates"][name]["__call__"][0])
+        for name in ("Conv_0", "GroupNorm_0")
+    )
+    groups = convolved.reshape(3, 16, 8, 2)
+    deviations = groups - groups.mean((1, 3), keepdims=True)
+    expected = deviations / np.sqrt((deviations**2).mean((1, 3), keepdims=True) + 1e-6)
+    np.testing.assert_allclose(normed, expected.reshape(convolved.shape), rtol=1e-3, atol=1e-4)
+
+
+def test_group_norm_is_refused_where_it_cannot_be():
+    with pytest.raises(ValueError, match=r"one of model\.batch_norm and model\.group_norm, not"):
+        network(batch_norm="all", group_norm="first")
+    with pytest.raises(ValueError, match="conv_features in 8 equal groups, got 12"):
+        network(group_norm="all", conv_features=12)
+
+
 @pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
 def test_bfloat16_is_float32_but_for_its_rounding(platform):
     fields = load_config("default").model

@@ -386,11 +386,14 @@ def test_networks_are_described_each_kind_once(tmp_path):
     make_workdir(tmp_path / "b", "phash")
     fields = {"model.conv_layers": 2, "model.batch_norm": "first", "model.num_outputs": 10}
     make_workdir(tmp_path / "c", "original", name="drawn", **fields)
-    report.write(tmp_path / "out", [tmp_path / name for name in "abc"])
+    make_workdir(tmp_path / "d", "original", name="grouped", **{"model.group_norm": "all"})
+    report.write(tmp_path / "out", [tmp_path / name for name in "abcd"])
     text = (tmp_path / "out" / "report.md").read_text()
     assert "The network (Fig 5.1) of original, phash: conv 5x5x64, relu, max-pool 2; conv" in text
     assert "(Fig 5.1) of drawn: conv 5x5x64, batch norm, relu, max-pool 2; conv 5" in text
-    assert "; 10 outputs.\n\nThe study draws" in text
+    assert "; 10 outputs.\n\n" in text
+    grouped = "; ".join(["conv 5x5x64, group norm, relu, max-pool 2"] * 3)
+    assert f"The network (Fig 5.1) of grouped: {grouped}; dense 256" in text
 
 
 def test_published_numbers_are_for_the_studys_classes():

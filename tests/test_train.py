@@ -377,6 +377,7 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
         ("model.activation", "swish", "unknown model.activation 'swish'; choose one of relu, elu"),
         ("model.kernel_init", "zeros", "unknown model.kernel_init 'zeros'; choose one of "),
         ("model.batch_norm", "last", "unknown model.batch_norm 'last'; choose one of none, first"),
+        ("model.group_norm", "last", "unknown model.group_norm 'last'; choose one of none, first"),
         ("model.num_outputs", 1, "model.num_outputs is 1, but there are 2 classes"),
         ("model.conv_layers", 5, "too small for 5 conv layers"),
         ("model.dense_features", (8.5,), "model.dense_features must be whole numbers, got 8.5"),

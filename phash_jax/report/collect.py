@@ -42,6 +42,7 @@ _READ_OF_A_CONFIG = {
     "model.conv_layers",
     "model.dense_features",
     "model.dropout",
+    "model.group_norm",
     "model.kernel_size",
     "model.num_outputs",
 }

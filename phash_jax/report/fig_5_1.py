@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from phash_jax.model import BATCH_NORM_LAYERS
+from phash_jax.model import NORM_LAYERS
 from phash_jax.report.collect import Run
 
 
@@ -28,10 +28,13 @@ def _layers(config: dict[str, Any]) -> str:
     side, features = config["model.kernel_size"], config["model.conv_features"]
     layers = []
     for layer in range(config["model.conv_layers"]):
-        norm = BATCH_NORM_LAYERS.get(config["model.batch_norm"], lambda layer: False)(layer)
+        norms = "".join(
+            f", {kind} norm"
+            for kind in ("batch", "group")
+            if NORM_LAYERS.get(config[f"model.{kind}_norm"], lambda layer: False)(layer)
+        )
         layers.append(
-            f"conv {side}x{side}x{features}{', batch norm' * norm}, {config['model.activation']}, "
-            "max-pool 2"
+            f"conv {side}x{side}x{features}{norms}, {config['model.activation']}, max-pool 2"
         )
     dropped = f"dropout {config['model.dropout']:g}, " if config["model.dropout"] else ""
     layers += [f"{dropped}dense {size}" for size in config["model.dense_features"]]
