@@ -87,15 +87,39 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     assert drawn == ["deeper_by_severity.png"]
     verdicts = robustness.verdicts(folders)
     assert [verdict.claim.split(":")[0] for verdict in verdicts] == [
-        "robustness of average_hash against raw",
-        "robustness of median_hash against raw",
+        "robustness of others against raw"
     ]
     pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
     assert [v.claim.split(":")[0] for v in robustness.verdicts([*folders, pair])] == [
-        "robustness of average_hash against raw",
-        "robustness of median_hash against raw (first, second)",
-        "robustness of median_hash against raw (pair)",
+        "robustness of others against raw",
+        "robustness of median_hash against raw",
     ]
+    twin = make_robustness(tmp_path / "twin", ["raw", "median_hash"], parent="augmented")
+    assert [v.claim.split(":")[0] for v in robustness.verdicts([pair, twin])] == [
+        "robustness of median_hash against raw (pair)",
+        "robustness of median_hash against raw (twin)",
+    ]
+
+
+def test_many_networks_are_compared_in_few_columns(tmp_path):
+    tested = make_robustness(tmp_path / "tested", ["raw", "hash", "median", "dct"])
+    result = robustness.read_result(tested, "networks")
+    result["networks"]["hash"]["accuracy"] = {"fog": [[0.5, 0.7]], "snow": [[0.1, 0.31]]}
+    result["networks"]["median"]["accuracy"] = {"fog": [[0.2, 0.4]], "snow": [[0.06, 0.258]]}
+    result["networks"]["median"]["clean"] = [0.55, 0.56]
+    (tested / "results.json").write_text(json.dumps(result))
+    (verdict,) = robustness.verdicts([tested])
+    assert verdict.verdict == "of 3 more accurate: 1; less accurate: 1; not told apart: 1"
+    assert verdict.evidence.endswith(
+        "more accurate: hash (+10.2); less accurate: median (-7.1); not told apart: dct (+0.0)"
+    )
+    report.write(tmp_path / "out", [tested])
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert re.search(r"\| hash +\| \+10.2 \[.*\| more accurate +\| \+0.0 ", made)
+    assert re.search(r"\| median +\| -7.1 \[.*\| less accurate +\| \+5.5 \[", made)
+    assert re.search(r"\| snow +\| 20.0 % \[.*\| 20.5 % \(\+0.5\) +\| 15.9 % \(-4.1", made)
+    assert "In brackets points minus raw, within a seed" in made
+    assert (tmp_path / "out" / "figures" / "tested_differences.png").exists()
 
 
 def test_what_is_not_whole_is_named_and_the_report_goes_on(tmp_path):

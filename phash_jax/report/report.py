@@ -153,7 +153,7 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
         "changed changes them), averaged over seeds; in brackets their 95 % interval. "
         "Verdicts on robustness are adjusted (Holm) for the number of networks of a test, those on "
         "single distortions for the number of distortions; the intervals are not, and may leave 0 "
-        f"out beside a verdict that is not decided.{pictures}\n"
+        f"out beside networks that are not told apart.{pictures}\n"
     )
 
 

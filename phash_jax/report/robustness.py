@@ -1,6 +1,7 @@
 """Sections of the job robustness."""
 
 import contextlib
+import dataclasses
 import re
 import shutil
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from phash_jax.workdir import FREE_FIELDS, flatten
 _BENCHMARK = GROUPS["cifar10c"]
 _OF_NETWORKS = {"folder", "seeds", "num_steps", "clean", "accuracy"}
 _MOST_NAMED = 3
+# More would not fit on a page with an interval and a difference each.
+_MOST_BESIDE = 2
+_ACCURATE = {"better": "more accurate", "worse": "less accurate"}
 
 
 def read_result(workdir: Path, tested: str) -> dict[str, Any]:
@@ -150,6 +154,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
         f"Student's 95 % interval. {severities_of(result).capitalize()}; mean over {over}{drawn}."
         "\n\n"
         f"{means_table(result)}\n"
+        f"{_compared(result, figures, name)}"
         f"{picture('Test accuracy, %, by distortion and severity', f'{name}_heat_map.png')}"
         f"### By distortion, mean over severities\n\n{_by_distortion(result)}\n"
     )
@@ -167,6 +172,21 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
             f"{name}_distortions.png",
         )
     return text
+
+
+def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
+    """Table and plot of the differences from the first networks, where there are others."""
+    base, *others = result["networks"]
+    if not others:
+        return ""
+    over, _ = averaged_over(result)
+    of_each = {one.name: {"clean": one.clean, over: one.mean} for one in compare(result)}
+    robustness_plots.plot_differences(of_each, base, figures / f"{name}_differences.png")
+    title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
+    return (
+        f"### Minus {base}, mean over {over}\n\n{_comparisons_table(result)}\n"
+        f"{picture(title, f'{name}_differences.png')}"
+    )
 
 
 def _source(workdir: Path) -> str:
@@ -234,23 +254,29 @@ def differences(result: dict[str, Any], name: str) -> list[tuple[str, dict, floa
 
 def _by_distortion(result: dict[str, Any]) -> str:
     base, *others = result["networks"]
+    columns = {name: differences(result, name) for name in others}
+    few = len(others) <= _MOST_BESIDE
     header = ["distortion", base]
     for name in others:
-        header += [name, f"minus {base}, points", "so it is"]
-    columns = {name: differences(result, name) for name in others}
+        header += [name, f"minus {base}, points", "so it is"] if few else [name]
     cells = [header]
     for i, distortion in enumerate(result["distortions"]):
         row = [distortion, _mean_cell(result["networks"][base], distortion)]
         for name in others:
             _, difference, adjusted = columns[name][i]
-            row += [
-                _mean_cell(result["networks"][name], distortion),
-                points(difference),
-                conclusion(difference, adjusted),
-            ]
+            told, mean = conclusion(difference, adjusted), result["networks"][name]
+            if few:
+                row += [_mean_cell(mean, distortion), points(difference), told]
+            else:
+                apart = f", {told}" if told in _ACCURATE else ""
+                row.append(
+                    f"{percent(float(np.mean(per_seed(mean, [distortion]))))} "
+                    f"({points(_without_interval(difference))}{apart})"
+                )
         cells.append(row)
+    what = "Differences" if few else f"In brackets points minus {base},"
     note = (
-        f"\nDifferences within a seed; better and worse where p, Holm-adjusted for "
+        f"\n{what} within a seed; better and worse where p, Holm-adjusted for "
         f"{len(result['distortions'])} distortions, is below 0.05.\n"
         if others
         else ""
@@ -262,29 +288,85 @@ def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
     return percent_with_interval(mean_and_interval(per_seed(networks, [distortion])))
 
 
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Networks of a test against the first of it, with the same seeds.
+
+    Attributes:
+        name: of the networks.
+        mean: difference of the mean over distortions, as ``paired_difference`` gives it.
+        clean: difference on clean images.
+        verdict: more accurate, less accurate, not told apart or why nothing can be said: of the
+            mean, Holm-adjusted for the networks of the test.
+        better: distortions under which they are, with the difference in points.
+        worse: the same.
+    """
+
+    name: str
+    mean: dict[str, Any]
+    clean: dict[str, Any]
+    verdict: str
+    better: list[str]
+    worse: list[str]
+
+
+def compare(result: dict[str, Any]) -> list[Comparison]:
+    """All networks of a test but the first, each against the first."""
+    base, *others = result["networks"]
+    _, chosen = averaged_over(result)
+    means = [_mean_difference(result, name, base, chosen) for name in others]
+    adjusted = holm([mean["p"] for mean in means])
+    found = []
+    for name, mean, p in zip(others, means, adjusted, strict=True):
+        by_kind: dict[str, list[str]] = {"better": [], "worse": []}
+        for distortion, difference, of_one in differences(result, name):
+            kind = conclusion(difference, of_one)
+            if kind in by_kind and distortion in chosen:
+                by_kind[kind].append(f"{distortion} ({points(_without_interval(difference))})")
+        ours, theirs = result["networks"][name], result["networks"][base]
+        clean = paired_difference(
+            ours["clean"], theirs["clean"], our_seeds=ours["seeds"], base_seeds=theirs["seeds"]
+        )
+        told = conclusion(mean, p)
+        found.append(Comparison(name, mean, clean, _ACCURATE.get(told, told), **by_kind))
+    return found
+
+
+def _comparisons_table(result: dict[str, Any]) -> str:
+    base = next(iter(result["networks"]))
+    cells = [
+        ("networks", f"minus {base}, points", "so they are", "clean", "better under", "worse under")
+    ]
+    for one in compare(result):
+        listed = (_few(which) or "none" for which in (one.better, one.worse))
+        cells.append((one.name, points(one.mean), one.verdict, points(one.clean), *listed))
+    return tables.markdown(cells)
+
+
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
-    """The claim of robustness, judged by every finished workdir of the job robustness."""
+    """The claim of robustness, judged by every finished test: a line for each."""
     results, short = finished_networks(workdirs), short_names(workdirs)
-    pairs = []
-    for result in results.values():
-        base, *others = result["networks"]
-        pairs += [(name, base) for name in others]
+    asked = {group: _asked(result) for group, result in results.items()}
     found = []
     for group, result in results.items():
-        base, *others = result["networks"]
-        over, chosen = averaged_over(result)
-        means = [_mean_difference(result, name, base, chosen) for name in others]
-        adjusted = holm([mean["p"] for mean in means])
-        for name, mean, p in zip(others, means, adjusted, strict=True):
-            of = f" ({', '.join(short[w] for w in group)})" if pairs.count((name, base)) > 1 else ""
-            found.append(
-                Verdict(
-                    f"robustness of {name} against {base}{of}: accuracy under {over}, "
-                    f"{severities_of(result)}",
-                    *_judged(result, name, base, chosen, mean, p),
-                )
+        compared = compare(result)
+        if not compared:
+            continue
+        again = list(asked.values()).count(asked[group]) > 1
+        of = f" ({', '.join(short[workdir] for workdir in group)})" if again else ""
+        over, _ = averaged_over(result)
+        found.append(
+            Verdict(
+                f"{asked[group]}{of}: accuracy under {over}, {severities_of(result)}",
+                *(_of_one(result, *compared) if len(compared) == 1 else _of_several(compared)),
             )
+        )
     return found
+
+
+def _asked(result: dict[str, Any]) -> str:
+    base, *others = result["networks"]
+    return f"robustness of {others[0] if len(others) == 1 else 'others'} against {base}"
 
 
 def _mean_difference(
@@ -299,50 +381,54 @@ def _mean_difference(
     )
 
 
-_ACCURATE = {"better": "more accurate", "worse": "less accurate"}
-
-
-def _judged(
-    result: dict[str, Any],
-    name: str,
-    base: str,
-    chosen: Sequence[str],
-    mean: dict[str, Any],
-    adjusted: float | None,
-) -> tuple[str, str]:
-    """Verdict and evidence; ``adjusted`` is the p of the mean, for the networks of this test."""
-    ours, theirs = result["networks"][name], result["networks"][base]
-    clean = paired_difference(
-        ours["clean"], theirs["clean"], our_seeds=ours["seeds"], base_seeds=theirs["seeds"]
-    )
-    by_kind: dict[str, list[str]] = {"better": [], "worse": []}
-    compared = [found for found in differences(result, name) if found[0] in chosen]
-    for distortion, difference, p in compared:
-        kind = conclusion(difference, p)
-        if kind in by_kind:
-            by_kind[kind].append(f"{distortion} ({points({**difference, 'ci95': None})})")
-    verdict = _ACCURATE.get(conclusion(mean, adjusted), "not decided")
-    if by_kind["better"] and by_kind["worse"]:
+def _of_one(result: dict[str, Any], one: Comparison) -> tuple[str, str]:
+    """Verdict and evidence where two are compared."""
+    base, name = result["networks"]
+    _, chosen = averaged_over(result)
+    verdict = one.verdict
+    if one.better and one.worse:
         verdict += "; better under some distortions, worse under others"
     listed = "; ".join(
-        f"{kind} under {len(which)} of {len(compared)}: {_few(which)}"
+        f"{kind} under {len(which)} of {len(chosen)}: {_few(which)}"
         if which
         else f"{kind} under none"
-        for kind, which in by_kind.items()
+        for kind, which in (("better", one.better), ("worse", one.worse))
     )
     lost = " against ".join(
-        percent_with_interval({**mean_and_interval(_lost(networks, chosen)), "ci95": None})
-        for networks in (ours, theirs)
+        percent_with_interval(
+            _without_interval(mean_and_interval(_lost(result["networks"][which], chosen)))
+        )
+        for which in (name, base)
     )
     return verdict, (
-        f"mean {points(mean)} points, clean {points(clean)} points; of clean accuracy lost {lost}; "
-        f"{listed}"
+        f"mean {points(one.mean)} points, clean {points(one.clean)} points; of clean accuracy lost "
+        f"{lost}; {listed}"
     )
+
+
+def _of_several(compared: Sequence[Comparison]) -> tuple[str, str]:
+    """Verdict and evidence where many are compared with one: how many, and which."""
+    told: dict[str, list[Comparison]] = {verdict: [] for verdict in _ACCURATE.values()}
+    for one in compared:
+        told.setdefault(one.verdict, []).append(one)
+    counts = "; ".join(f"{verdict}: {len(which)}" for verdict, which in told.items())
+    named = "; ".join(
+        f"{verdict}: "
+        + ", ".join(f"{one.name} ({points(_without_interval(one.mean))})" for one in which)
+        for verdict, which in told.items()
+        if which
+    )
+    return f"of {len(compared)} {counts}", f"points, mean over distortions: {named}"
 
 
 def _few(names: Sequence[str]) -> str:
-    """All of a few names; of many the number is enough, the table has them."""
-    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    """All of a few names; of many the first, the table has them."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _without_interval(statistic: dict[str, Any]) -> dict[str, Any]:
+    return {**statistic, "ci95": None}
 
 
 def summaries(workdirs: Sequence[Path]) -> list[str]:
