@@ -11,7 +11,11 @@ from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax.data import synthetic
 from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names
+from phash_jax.distortions.contrast import contrast_level
+from phash_jax.distortions.crystallize import crystallize
+from phash_jax.distortions.high_frequency import contrast_and_noise
 from phash_jax.distortions.severity import at_severity
+from phash_jax.distortions.swirl import swirl
 
 RANDOM = {
     "gaussian_noise",
@@ -93,6 +97,27 @@ def test_the_studys_distortions_grow(name):
     images, of = at_every_severity(name)
     away = np.abs(of.astype(int) - images).mean((1, 2, 3, 4))
     assert (np.diff(away) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "by_strength", "strengths"),
+    [
+        ("raised_contrast", lambda *a: contrast_level(a[1], level=a[2]), (50, 100, 150, 200, 230)),
+        ("swirl", lambda *a: swirl(a[1], strength=a[2]), (1.0, 2.0, 3.0, 4.5, 6.0)),
+        ("crystallize", lambda *a: crystallize(*a[:2], cell_size=a[2]), (2, 3, 4, 5, 6)),
+        (
+            "contrast_and_noise",
+            lambda *a: contrast_and_noise(*a[:2], level=a[2][0], amplitude=a[2][1]),
+            ((25, 5.0), (50, 10.0), (100, 15.0), (150, 20.0), (200, 30.0)),
+        ),
+    ],
+    ids=GROUPS["study"],
+)
+def test_the_strengths_of_the_studys_distortions(name, by_strength, strengths):
+    images, of = at_every_severity(name)
+    for severity, strength in enumerate(strengths, 1):
+        expected = np.asarray(by_strength(keys(2)[0], jnp.asarray(images[0]), strength))
+        assert_same_but_for_rounding(of[severity, 0], expected)
 
 
 def test_severity_4_of_raised_contrast_is_the_studys_test_set():
