@@ -1,22 +1,30 @@
 """Ending on request: SIGTERM from a scheduler, Ctrl-C from a terminal."""
 
 import contextlib
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Seconds until a signal is sent again that came where nothing can be raised.
+_AGAIN = 0.1
 
 
 class StopRequestedError(BaseException):
     """The process was asked to end. No Exception, so that no handler of errors goes on after it.
 
     Attributes:
+        number: of the signal.
         exit_code: what the process should end with: 0 after SIGTERM, which a scheduler sends to a
             process that did nothing wrong, and 130 after Ctrl-C, as shells expect.
     """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
+        self.number = number
         self.exit_code = 130 if number == signal.SIGINT else 0
 
 
@@ -31,12 +39,29 @@ def _stop(number: int, frame: object) -> None:
 def stop_on_signals() -> Iterator[None]:
     """Within it a signal raises StopRequestedError, wherever the program is.
 
-    For the main thread, as signals are.
+    In a callback of the garbage collector (JAX has one) or a destructor Python would print what is
+    raised and go on: from there it is sent again. For the main thread, as signals are.
     """
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    usual, sent_again = sys.unraisablehook, []
+
+    def hook(unraisable: Any) -> None:
+        stop = unraisable.exc_value
+        if not isinstance(stop, StopRequestedError):
+            usual(unraisable)
+            return
+        for each in _SIGNALS:
+            signal.signal(each, _stop)
+        sent_again.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), stop.number)))
+        sent_again[-1].start()
+
+    sys.unraisablehook = hook
     try:
         yield
     finally:
+        sys.unraisablehook = usual
+        for timer in sent_again:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

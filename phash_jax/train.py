@@ -59,6 +59,9 @@ from phash_jax.stopping import StopRequestedError, stop_where_checked
 # From the state of all seeds to their accuracies on each test set.
 Test = Callable[["TrainState"], dict[str, list[float]]]
 
+# Steps whose metrics one program puts together.
+_STACKED = 50
+
 
 class TrainingDivergedError(UserError):
     """The loss or a gradient stopped being finite."""
@@ -240,6 +243,15 @@ def make_train_interval(
     )
     stack = jax.jit(lambda steps: jax.tree.map(lambda *m: jnp.stack(m, 1), *steps))
 
+    def to_host_in_pieces(steps):
+        # Each array that several processes gather takes a round of messages; but the time to
+        # compile a piece grows faster than its length.
+        pieces = [
+            to_host(stack(steps[start : start + _STACKED]))
+            for start in range(0, len(steps), _STACKED)
+        ]
+        return jax.tree.map(lambda *m: np.concatenate(m, 1), *pieces)
+
     def train_group(group, next_batch, num_steps, progress):
         if placement.scan and not streamed:
             group, metrics = scan_group(num_steps)(group, *next_batch())
@@ -251,8 +263,7 @@ def make_train_interval(
             group, metrics = step_group(group, *next_batch())
             steps.append(metrics)
             progress(placement.seeds_at_once)
-        # In one piece: each array that several processes gather takes a round of messages.
-        return group, to_host(stack(steps))
+        return group, to_host_in_pieces(steps)
 
     def interval(groups, next_batch, num_steps, progress=lambda n: None):
         trained = [train_group(group, next_batch, num_steps, progress) for group in groups]

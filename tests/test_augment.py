@@ -303,3 +303,27 @@ def test_names():
     assert augment_names("clean, study") == ["clean", *GROUPS["study"]]
     with pytest.raises(ValueError, match=r"unknown train.augment 'blurr'; choose one of clean, "):
         augment_names("clean,blurr")
+
+
+def test_uses_of_a_key_are_those_of_runs_begun_before():
+    uses = augment._SEVERITY, augment._MOVE, augment._DISTORTION
+    assert (*uses, augment._CUTOUT, augment._ZOOM, augment._MIXUP) == (0, 1, 2, 3, 4, 5)
+
+
+def test_an_image_is_zoomed_then_moved_then_covered(monkeypatch):
+    order = []
+
+    def note(name):
+        return lambda key, image, **_: order.append(name) or image
+
+    for name in ("random_zoom", "random_move", "cut_out"):
+        monkeypatch.setattr(augment, name, note(name))
+    of = jax.shard_map(
+        make_move(flip=True, max_shift=0, max_zoom=0.1, cutout=2),
+        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    of(jax.random.key(0), np.zeros((2, 4, 4, 3), np.uint8))
+    assert order == ["random_zoom", "random_move", "cut_out"]

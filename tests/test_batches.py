@@ -1,6 +1,7 @@
 """Batches read ahead are those drawn on the device."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -123,3 +124,11 @@ def test_arrays_that_cannot_be_mapped_are_named(dataset, tmp_path, name, content
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         files.load(path=str(tmp_path), image_size=32)
+
+
+def test_devices_of_a_cpu_share_its_memory(dataset, monkeypatch):
+    memory = SimpleNamespace(total=3 * dataset.train.images.nbytes)
+    monkeypatch.setattr(batches.psutil, "virtual_memory", lambda: memory)
+    for num_devices, streamed in ((1, False), (2, True)):
+        placed = place(num_seeds=1, batch_size=32, devices=jax.devices()[:num_devices])
+        assert is_streamed("auto", dataset.train, placed) == streamed

@@ -381,3 +381,13 @@ def test_only_queries_load_duckdb():
     imports = "; ".join(f"import phash_jax.{name}" for name in modules.split(", "))
     code = f"import sys; {imports}; sys.exit('duckdb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_height_and_width_are_told_apart(tmp_path):
+    arrays = {f"{s}_images": np.zeros((4, 12, 20, 3), np.uint8) for s in ("train", "test")}
+    arrays |= {f"{s}_labels": np.arange(4) % 2 for s in ("train", "test")}
+    np.savez(tmp_path / "data.npz", **arrays)
+    fields = {"data.name": "file", "data.path": str(tmp_path / "data.npz"), "data.classes": ""}
+    catalog_dataset.run(make_config(**fields), tmp_path / "out")
+    columns = catalog.read_columns(tmp_path / "out" / "catalog.parquet", ["Width", "Height"])
+    assert (set(columns["Width"]), set(columns["Height"])) == ({20}, {12})

@@ -1,9 +1,11 @@
 """The job of training, one run of it."""
 
+import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, make_records
 from ml_collections import ConfigDict
 
 from phash_jax import experiment, processes, results
@@ -86,3 +88,47 @@ def test_processes_that_have_loaded_other_pictures_do_not_train(monkeypatch):
         load_in_all(fields)
     fields.seed = 0
     assert fingerprint(load_in_all(fields)) == fingerprint(ours)
+
+
+def test_a_run_with_pictures_of_its_own_has_them_loaded(config, dataset, tmp_path, monkeypatch):
+    asked = []
+
+    def load(fields):
+        asked.append(fields.scramble_train)
+        return dataset
+
+    def stop(*given):
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(experiment, "load_in_all", load)
+    monkeypatch.setattr(experiment, "_run_one", stop)
+    with config.unlocked():
+        config.runs = ConfigDict({"a": {}, "b": {}, "c": {"data": {"scramble_train": True}}})
+    claim(tmp_path, config)
+    runs = named_runs(config, tmp_path)
+    for run, folder in runs:
+        claim(folder, run)
+    with pytest.raises(UserError, match="far enough"):
+        experiment._run_each(runs, [], tmp_path)
+    assert asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "published"),
+    [
+        ({}, "original"),
+        ({"data.validation_share": 0.2}, "none"),
+        ({"preprocess": "median_hash"}, "none"),
+    ],
+)
+def test_published_numbers_are_for_runs_like_the_studys(
+    config, dataset, tmp_path, monkeypatch, fields, published
+):
+    config.update_from_flattened_dict({"data.name": "cifar10", "published": "original", **fields})
+    state = SimpleNamespace(seed=np.array([0]), step=np.array([5]))
+    monkeypatch.setattr(experiment, "train", lambda *a, **b: (state, None, make_records(1)))
+    logits = {"clean": np.zeros((1, 101, 2), np.float32)}
+    monkeypatch.setattr(experiment, "evaluate", lambda *a: logits)
+    claim(tmp_path, config)
+    dataset = dataclasses.replace(dataset, class_names=("cat", "dog"))
+    assert experiment._run_one(config, dataset, tmp_path)["published"] == published

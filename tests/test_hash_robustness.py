@@ -180,3 +180,10 @@ def test_mistakes_are_named(config, tmp_path, field, value, message):
         message = "need two images or more, there are 1"
     with pytest.raises(ValueError, match=message):
         hash_robustness.evaluate_hashes(config, tmp_path / "grid")
+
+
+def test_more_images_than_are_compared_at_once(monkeypatch):
+    monkeypatch.setattr(hash_robustness, "_ROWS_AT_ONCE", 7)
+    words = np.random.default_rng(0).integers(0, 2**32, (30, 2), np.uint32)
+    same, different = distance_counts(words, words, bits=64)
+    assert (same.sum(), different.sum()) == (30, 30 * 29)

@@ -401,3 +401,10 @@ def test_a_colour_has_some_bits(binbits):
 def test_whash_wants_a_power_of_two():
     with pytest.raises(ValueError, match="power of 2, got 6"):
         hashing.whash(np.zeros((8, 8), np.uint8), hash_size=6)
+
+
+def test_pillow_12_2_begins_with_the_rows_of_very_tall_pictures():
+    vertical_first = PILLOW_GENERATIONS["12.2"].vertical_first
+    assert vertical_first(1001, 10, 8, 9)
+    assert not vertical_first(1000, 10, 8, 9)
+    assert not vertical_first(1001, 10, 1001, 9)

@@ -181,3 +181,34 @@ def test_bfloat16_is_float32_but_for_its_rounding(platform):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-6, atol=1e-4), rounded[2], exact[2]
     )
+
+
+def test_dropout_stands_before_the_hidden_dense_layers():
+    model, x = network(dropout=0.5, conv_features=8), jnp.ones((3, 16, 16, 3))
+    variables = model.init(jax.random.key(0), x, train=False)
+    _, made = model.apply(
+        variables,
+        x,
+        train=True,
+        rngs={"dropout": jax.random.key(1)},
+        capture_intermediates=True,
+        mutable=["intermediates"],
+    )
+    dropped = [made["intermediates"][f"Dropout_{i}"]["__call__"][0].shape for i in (0, 1)]
+    assert dropped == [(3, 2 * 2 * 8), (3, 256)]
+
+
+def test_batch_norm_keeps_99_hundredths_of_its_statistics():
+    model = network(batch_norm="first", conv_layers=1, dense_features=())
+    model, x = model.clone(batch_axis=None), jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+    variables = model.init(jax.random.key(0), x, train=False)
+    _, updated = model.apply(
+        variables,
+        x,
+        train=True,
+        capture_intermediates=True,
+        mutable=["batch_stats", "intermediates"],
+    )
+    mean = updated["intermediates"]["Conv_0"]["__call__"][0].mean((0, 1, 2))
+    of_batch_norm = updated["batch_stats"]["BatchNorm_0"]["mean"]
+    np.testing.assert_allclose(of_batch_norm, 0.01 * mean, rtol=1e-4, atol=1e-7)

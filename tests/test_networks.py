@@ -10,7 +10,7 @@ from conftest import make_small_config
 
 from phash_jax import checkpoint
 from phash_jax.checkpoint import CheckpointError
-from phash_jax.networks import restore, restore_all
+from phash_jax.networks import check_unseen, restore, restore_all
 from phash_jax.optimizers import averaged
 from phash_jax.train import train
 from phash_jax.workdir import claim
@@ -120,3 +120,18 @@ def test_a_damaged_checkpoint_is_passed_over_and_left_alone(trained):
     shutil.rmtree(folder / "checkpoints" / "10" / "state")
     with pytest.raises(CheckpointError, match=r"all 1 checkpoints in .* are damaged"):
         restored(folder)
+
+
+def test_restored_networks_have_the_seeds_of_their_config(trained):
+    folder, _ = trained
+    config = json.loads((folder / "config.json").read_text())
+    config["train"]["seed"] = 5
+    (folder / "config.json").write_text(json.dumps(config))
+    assert restored(folder)[0].seeds == [5, 6]
+
+
+def test_of_other_pictures_nothing_is_known(trained):
+    (networks,) = restored(trained[0])
+    check_unseen(networks, source="cifar10", validation_share=0.5)
+    with pytest.raises(ValueError, match="keeps to be tested with"):
+        check_unseen(networks, source=networks.data, validation_share=0.5)

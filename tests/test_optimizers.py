@@ -161,3 +161,16 @@ def test_losses_are_float32_with_float64_enabled_too(name, smoothing):
     with jax.enable_x64(True):
         loss = make_loss(name, label_smoothing=smoothing)(jnp.asarray(logits), jnp.asarray(labels))
     assert loss.dtype == jnp.float32
+
+
+def test_the_average_is_of_the_parameters_after_the_update():
+    rule, params = optimizer(name="sgd", learning_rate=0.5, average_decay=0.9), jnp.float32(1.0)
+    _, state = rule.update(jnp.float32(1.0), rule.init(params), params)
+    assert averaged(params, state) == pytest.approx(2 / 11 * 1.0 + 9 / 11 * 0.5)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_of_one_step_makes_it_at_the_peak(schedule):
+    rule = optimizer(num_steps=1, name="sgd", learning_rate=1.0, schedule=schedule, warmup=0.9)
+    update, _ = rule.update(jnp.float32(1), rule.init(jnp.float32(0)))
+    assert float(update) == -1

@@ -14,7 +14,7 @@ from test_faults import saved_steps, wait_until
 from test_main import arguments, final_arrays, without_time
 from test_train import TOLERANCE, of
 
-from phash_jax import checkpoint, results
+from phash_jax import checkpoint, processes, results
 from phash_jax.metrics import read_metrics
 
 # An odd number of seeds, so that every batch is split over all four devices; and at this rate float
@@ -330,3 +330,11 @@ def test_what_cannot_be_done_together_is_refused(tmp_path):
     assert "error: cannot join the other processes:" in said
     assert "--coordinator=HOST:PORT --num_processes=N --process_id=I" in said
     assert "Traceback" not in said
+
+
+def test_processes_of_other_hosts_do_not_count(monkeypatch):
+    hosts = np.array([5, 6, 5], np.uint32)
+    monkeypatch.setattr(processes, "count", lambda: 3)
+    monkeypatch.setattr(processes, "number", lambda: 2)
+    monkeypatch.setattr(processes.multihost_utils, "process_allgather", lambda _: hosts)
+    assert processes.count_on_this_host() == 2

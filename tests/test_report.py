@@ -547,3 +547,12 @@ def test_html_in_a_text_is_shown_not_run(tmp_path):
     assert '<a href="#one">One</a> <a href="#two">Two</a>' in shown
     with pytest.raises(FileNotFoundError):
         page.render("![x](nowhere.png)", folder=tmp_path)
+
+
+def test_fewer_points_lost_are_said_where_the_end_is_no_better(tmp_path):
+    make_workdir(tmp_path / "raw", "original", clean=(80, 81), contrast=(60, 62))
+    make_workdir(tmp_path / "hashed", "phash", clean=(60, 62), contrast=(60, 61))
+    *_, robustness = judge(collect([tmp_path / "raw", tmp_path / "hashed"]))
+    assert robustness.verdict == (
+        "at contrast 200: not decided; true of the points lost from clean to distorted"
+    )

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_workdir
+from conftest import make_records, make_workdir
 
 from phash_jax import results
 from phash_jax.metrics import MetricsLog, read_metrics
@@ -101,7 +101,7 @@ def test_tensorboard_events_hold_scalars_and_histograms(tmp_path):
     make_workdir(tmp_path, "original")
     with MetricsLog(tmp_path, step=900) as log:
         log.histograms({"Conv_0/kernel": np.arange(10.0)}, 900)
-    tags = {}
+    tags, starts = {}, []
     for path in sorted((tmp_path / "tensorboard").iterdir()):
         data = path.read_bytes()
         position = 0
@@ -110,10 +110,14 @@ def test_tensorboard_events_hold_scalars_and_histograms(tmp_path):
             length = int.from_bytes(data[position : position + 8], "little")
             event = Event.FromString(data[position + 12 : position + 12 + length])
             position += 16 + length
+            if event.WhichOneof("what") == "session_log":
+                starts.append(event.step)
             for value in event.summary.value:
                 tags.setdefault(value.tag, []).append((event.step, value.WhichOneof("value")))
     assert tags["loss/seed_1"] == [(step, "simple_value") for step in range(100, 1000, 100)]
     assert tags["Conv_0/kernel"] == [(900, "histo")]
+    # What a resume writes does not take the place of what was there before it.
+    assert starts == [1, 901]
 
 
 def test_results_are_plain_json(tmp_path):
@@ -122,3 +126,17 @@ def test_results_are_plain_json(tmp_path):
         0,
         1,
     ]
+
+
+def test_a_confusion_has_rows_for_classes_alone():
+    result = results.build(
+        name="n",
+        published="none",
+        seeds=[0],
+        records=make_records(1),
+        class_names=("a", "b"),
+        test_labels=np.array([0, 1], np.int32),
+        test_logits={"clean": np.eye(10, dtype=np.float32)[None, [0, 7]]},
+    )
+    assert np.shape(result["confusion"]["clean"]) == (1, 2, 10)
+    assert result["test_correct"] == {"clean": [1]}

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_small_config, make_split
 
 from phash_jax import export_distorted, robustness, robustness_results
-from phash_jax.distortions import DISTORTIONS
+from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
 from phash_jax.metrics import read_by
@@ -208,6 +208,10 @@ def test_networks_trained_on_since_are_refused(trained, tmp_path):
     (tmp_path / "grid" / "networks.json").write_text(json.dumps(state))
     with pytest.raises(WorkdirError, match=r"was begun without hashed: choose another folder"):
         robustness.evaluate_networks(config, tmp_path / "grid")
+    begun = {"plain": state["plain"], "hashed": "", "gone": ""}
+    (tmp_path / "grid" / "networks.json").write_text(json.dumps(begun))
+    with pytest.raises(WorkdirError, match=r"was begun with gone too: choose another folder, or"):
+        robustness.evaluate_networks(config, tmp_path / "grid")
 
 
 def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path, caplog):
@@ -369,3 +373,41 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     (workdir / "provenance.json").write_text("{")
     report.write(workdir, [workdir])
     assert "provenance.json" in (workdir / "report.md").read_text()
+
+
+def test_columns_are_in_robustbenchs_order_and_others_after_them(tmp_path):
+    accuracy = {"fog": [[0.1]], "swirl": [[0.2]], "shot_noise": [[0.3]]}
+    result = {"distortions": list(accuracy), "severities": [3]}
+    result["networks"] = {"n": {"seeds": [5], "accuracy": accuracy}}
+    robustness_results.write_csv(tmp_path / "r.csv", result)
+    assert list(csv.reader((tmp_path / "r.csv").read_text().splitlines())) == [
+        ["", "shot_noise", "fog", "swirl"],
+        ["", "3", "3", "3"],
+        ["n_seed_5", "0.3", "0.1", "0.2"],
+    ]
+
+
+def test_draws_are_those_of_grids_begun_before():
+    key = robustness.distortion_key(3, "fog", 1)
+    assert jax.random.key_data(key).tolist() == [3433353603, 1347671286]
+
+
+def test_the_mean_is_over_the_fifteen_alone_where_all_were_tested():
+    fifteen = list(GROUPS["cifar10c"])
+    over, chosen = tables.averaged_over({"distortions": ["swirl", *fifteen]})
+    assert (over, chosen) == ("the 15 of CIFAR-10-C", fifteen)
+    assert tables.averaged_over({"distortions": ["fog"]})[1] == ["fog"]
+
+
+def test_differences_are_adjusted_for_the_number_of_distortions_and_of_networks():
+    result = make_result()
+    result["distortions"] = ["brightness", "fog"]
+    for networks in result["networks"].values():
+        networks["accuracy"]["fog"] = networks["accuracy"]["brightness"]
+    for _, difference, adjusted in tables.differences(result, "hashed"):
+        assert adjusted == pytest.approx(2 * difference["p"])
+    # Alone the difference is told apart, as one of six alike it is not.
+    (alone,) = tables.compare(result)
+    assert (alone.verdict, 0.01 < alone.mean["p"] < 0.05) == ("more accurate", True)
+    result["networks"] |= {f"hashed {i}": result["networks"]["hashed"] for i in range(5)}
+    assert {one.verdict for one in tables.compare(result)} == {"not told apart"}

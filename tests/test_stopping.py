@@ -1,7 +1,10 @@
 """Signals raise where that is safe."""
 
+import gc
 import os
 import signal
+import sys
+import time
 
 import pytest
 
@@ -38,6 +41,45 @@ def test_a_signal_raises_at_once_or_at_the_next_check(number, exit_code):
         stopped_without_one()
     assert reached == ["after the signal", "to the end"]
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost():
+    asked = []
+
+    def ask(phase, _):
+        if not asked:
+            asked.append(phase)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def collect_and_wait():
+        with stop_on_signals():
+            gc.collect()
+            assert asked
+            time.sleep(30)
+
+    hook = sys.unraisablehook
+    gc.callbacks.append(ask)
+    try:
+        with pytest.raises(StopRequestedError, match="SIGTERM"):
+            collect_and_wait()
+    finally:
+        gc.callbacks.remove(ask)
+    assert sys.unraisablehook is hook
+
+
+def test_a_second_signal_ends_the_process():
+    with stop_on_signals():
+        with pytest.raises(StopRequestedError):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert {signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
+
+    def stop_later():
+        with stop_on_signals(), stop_where_checked():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    with pytest.raises(StopRequestedError):
+        stop_later()
 
 
 def test_without_handlers_of_ours_signals_are_left_alone():

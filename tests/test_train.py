@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from phash_jax.augment import augment_names, make_mixup
 from phash_jax.evaluate import accuracies
 from phash_jax.experiment import evaluate, make_evaluate_of
 from phash_jax.keys import AUGMENT, step_key
+from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.model import make_model
 from phash_jax.placement import BATCH
 from phash_jax.preprocess import PREPROCESS
@@ -171,6 +173,8 @@ def test_a_mixed_image_answers_for_both_labels(config, dataset):
         lambda leaf: leaf[0],
         make_init(model, optimizer, raw, image_shape=images.shape[1:])(jnp.array([3], jnp.int32)),
     )
+    # Not the first, whose keys would also be those of a step that is forgotten.
+    state = state.replace(step=jnp.int32(4))
     mixup = make_mixup(alpha=1.0)
     loss = optax.softmax_cross_entropy_with_integer_labels
 
@@ -263,6 +267,57 @@ def test_dropout_is_for_training_only_and_the_same_in_the_same_step(config, data
     np.testing.assert_array_equal(evaluate(config, one[0], dataset, one[1])["clean"], tested)
     without = run(config, dataset, tmp_path / "without")
     assert without[2][0]["loss"] != one[2][0]["loss"]
+
+
+def test_every_step_and_every_device_drops_values_of_its_own(config, dataset):
+    config.model.dropout = 0.5
+    model, raw = make_model(config.model, num_classes=2, platform="cpu"), PREPROCESS["raw"]
+    optimizer, loss = optax.sgd(0.0), optax.softmax_cross_entropy_with_integer_labels
+    images, labels = np.repeat(dataset.train.images[:1], 8, 0), np.zeros(8, np.int32)
+    init = make_init(model, optimizer, raw, image_shape=images.shape[1:])
+    state = jax.tree.map(lambda leaf: leaf[0], init(jnp.array([3], jnp.int32)))
+    step = make_train_step(model, optimizer, loss, raw, batch_size=8, streamed=True)
+    whole, split = PartitionSpec(), PartitionSpec(BATCH)
+
+    def loss_of(number, num_devices, num_images):
+        mesh = Mesh(np.array(jax.devices()[:num_devices]), (BATCH,))
+        of = jax.shard_map(
+            step, mesh=mesh, in_specs=(whole, split, split), out_specs=whole, check_vma=False
+        )
+        at = state.replace(step=jnp.int32(number))
+        return float(jax.jit(of)(at, images[:num_images], labels[:num_images])[1]["loss"])
+
+    first = loss_of(0, 1, 4)
+    assert loss_of(0, 1, 4) == first
+    assert loss_of(1, 1, 4) != pytest.approx(first, rel=1e-4)
+    # Two devices with the four images each.
+    assert loss_of(0, 2, 8) != pytest.approx(first, rel=1e-4)
+
+
+def test_metrics_are_those_of_all_steps_however_they_are_put_together(
+    config, dataset, tmp_path, monkeypatch
+):
+    config.train.update({"num_steps": 5, "log_every": 5, "loop": "dispatch"})
+    *_, at_once = run(config, dataset, tmp_path / "at_once")
+    monkeypatch.setattr(training, "_STACKED", 2)
+    *_, in_pieces = run(config, dataset, tmp_path / "in_pieces")
+    assert without_time(at_once) == without_time(in_pieces)
+
+
+def test_the_time_before_a_stop_counts(config, dataset, tmp_path):
+    config.train.num_steps = 5
+    run(config, dataset, tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    rewrite_records(path, [{**record, "seconds": 1000.0} for record in read_metrics(path)])
+    config.train.num_steps = 10
+    assert run(config, dataset, tmp_path)[2][-1]["seconds"] >= 1000
+
+
+def test_only_the_seed_that_diverged_is_named_and_its_first_step():
+    metrics = {"loss": np.array([[1, 1, 1], [1, np.nan, 1]]), "grad_norm": np.ones((2, 3))}
+    checkpoints = SimpleNamespace(wait=lambda: None, latest=None)
+    with pytest.raises(TrainingDivergedError, match=r"at step 12 for seed 7; no checkpoint had"):
+        training._check_finite(metrics, seeds=[6, 7], step=10, checkpoints=checkpoints)
 
 
 def test_seeds_differ_and_each_equals_itself_trained_alone(gentle, dataset, tmp_path):

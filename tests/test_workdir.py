@@ -7,7 +7,7 @@ import pytest
 from conftest import load_config
 
 from phash_jax.data.dataset import Dataset, fingerprint, repeat_train
-from phash_jax.workdir import claim, keep, keep_images
+from phash_jax.workdir import _LATER_FIELDS, WorkdirError, claim, flatten, keep, keep_images
 
 
 @pytest.fixture
@@ -68,3 +68,19 @@ def test_one_pixel_is_enough_but_in_mapped_files(dataset, tmp_path):
     train = dataclasses.replace(dataset.train, images=mapped)
     repeated = repeat_train(dataclasses.replace(dataset, train=train), 2)
     assert not isinstance(repeated.train.images, np.memmap)
+
+
+def test_how_often_a_begun_run_is_tested_may_change(tmp_path):
+    config = load_config("original")
+    claim(tmp_path, config)
+    (tmp_path / "metrics.jsonl").touch()
+    config.train.test_every = 100
+    claim(tmp_path, config)
+    config.train.batch_size += 1
+    with pytest.raises(WorkdirError, match=r"train\.batch_size"):
+        claim(tmp_path, config)
+
+
+def test_fields_added_later_have_the_values_of_the_default():
+    now = flatten(load_config("default").to_dict())
+    assert {name: now[name] for name in _LATER_FIELDS} == _LATER_FIELDS
