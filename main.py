@@ -217,7 +217,9 @@ def _leave_the_others() -> None:
 
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
-        return app.parse_flags_with_usage(argv)
+        return flags.FLAGS(argv)
+    except flags.Error as error:  # its last line is the reason, what is before a traceback
+        _fail(str(error).strip().splitlines()[-1].removeprefix("ValueError: "))
     except (AttributeError, KeyError) as error:  # what ml_collections raises for a misspelt field
         while isinstance(error.args[0], Exception):
             error = error.args[0]

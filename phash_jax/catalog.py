@@ -182,10 +182,11 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def connect(path: Path) -> "duckdb.DuckDBPyConnection":
-    """A DuckDB connection with the catalog as ``images`` and a function ``hamming(a, b)``, bits.
+    """A DuckDB connection with the catalog as ``images`` and two functions for its hashes.
 
-    For a hash of several columns add up their distances. The connection can neither write files nor
-    read others, so that no query damages a catalog.
+    ``hamming(a, b)`` counts differing bits; ``hash_hex(a)`` is the text of 64 bits as ImageHash
+    writes it. For a hash of several columns add up their distances. The connection can neither
+    write files nor read others, so that no query damages a catalog.
 
     Args:
         path: a catalog, or the folder it lies in.
@@ -214,6 +215,7 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:")
     connection.register("images", rows)
     connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))::INTEGER")
+    connection.execute("CREATE MACRO hash_hex(a) AS lpad(lower(hex(a)), 16, '0')")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -255,7 +257,9 @@ def main() -> None:
     """Queries a catalog; what the user can mend ends in one line and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("path", type=Path, metavar="DIR", help="a catalog or its folder")
-    parser.add_argument("sql", help="a query over the table images; hamming(a, b) gives bits")
+    parser.add_argument(
+        "sql", help="a query over the table images; hamming(a, b) gives bits, hash_hex(a) text"
+    )
     arguments = parser.parse_args()
     try:
         print(query(arguments.path, arguments.sql))

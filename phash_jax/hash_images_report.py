@@ -52,7 +52,9 @@ def summarize(
     words = near_duplicates.codes({name: columns[name] for name in near_columns})
     pairs = near_duplicates.find(words, radius=near_radius, max_pairs=near_max_pairs)
     listed, sheet = workdir / "near_duplicates.csv", workdir / "near_duplicates.png"
-    near_duplicates.write_csv(pairs, addresses, listed)
+    fragile_names = [set((names or "").split(",")) for names in columns["fragile"]]
+    fragile_near = np.array([near_hash in names for names in fragile_names], bool)
+    near_duplicates.write_csv(pairs, addresses, fragile_near, listed)
     lines = [f"{len(addresses):,} of {len(files):,} files hashed {took}: {path}"]
     for name, what in (
         ("unreadable", "files that cannot be read"),
@@ -78,7 +80,7 @@ def summarize(
             "that differ more"
         )
         return "\n".join(lines)
-    _draw(files, addresses, pairs, words, sheet, max_pixels=max_pixels)
+    _draw(files, addresses, pairs, words, fragile_near, sheet, max_pixels=max_pixels)
     num_groups = pairs.group.max() + 1
     groups = f"{num_groups:,} groups" if num_groups > 1 else "one group"
     lines.append(f"pairs {within}: {pairs.total:,}, in {groups}: {listed}")
@@ -91,6 +93,11 @@ def summarize(
         lines[-1] += (
             f"; only the {len(pairs.left):,} closest are listed and grouped, {complete}: raise "
             "--config.pictures.near_max_pairs for more"
+        )
+    if by_noise := int(near_duplicates.rests_on_noise(pairs, fragile_near).sum()):
+        lines[-1] += (
+            f"; {by_noise:,} of those listed rest on a hash decided by a tie or by rounding, as "
+            "that of a picture of one colour is, and need not look alike (column Fragile)"
         )
     lines += [
         f"next: look at {sheet}, and query the catalog, such as",
@@ -121,6 +128,7 @@ def _draw(
     addresses: Sequence[str],
     pairs: near_duplicates.NearDuplicates,
     words: np.ndarray,
+    fragile: np.ndarray,
     path: Path,
     *,
     max_pixels: int,
@@ -133,4 +141,4 @@ def _draw(
         with pictures.reading(file, near_duplicates.small, **options) as read:
             return next(read).value
 
-    near_duplicates.draw(pairs, words, lambda number: addresses[number], thumbnail, path)
+    near_duplicates.draw(pairs, words, fragile, lambda number: addresses[number], thumbnail, path)

@@ -53,6 +53,8 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
 class ConvNet(nn.Module):
     """Conv layers (convolution, norm where asked, activation, max-pool 2), dense, logits.
 
+    Without arguments but the first it is the study's network.
+
     Attributes:
         num_outputs: size of the logits.
         conv_layers: number of conv layers.
@@ -74,18 +76,18 @@ class ConvNet(nn.Module):
     """
 
     num_outputs: int
-    conv_layers: int
-    conv_features: int
-    kernel_size: int
-    dense_features: tuple[int, ...]
-    activation: str
-    kernel_init: str
-    kernel_stddev: float
-    bias_init: float
-    batch_norm: str
-    group_norm: str
-    dropout: float
-    compute_dtype: str
+    conv_layers: int = 3
+    conv_features: int = 64
+    kernel_size: int = 5
+    dense_features: tuple[int, ...] = (256, 128)
+    activation: str = "relu"
+    kernel_init: str = "lecun_normal"
+    kernel_stddev: float = 0.1
+    bias_init: float = 0.1
+    batch_norm: str = "none"
+    group_norm: str = "none"
+    dropout: float = 0.0
+    compute_dtype: str = "float32"
     batch_axis: str | None = None
     platform: str = ""
 
@@ -133,13 +135,20 @@ class ConvNet(nn.Module):
         return nn.Dense(self.num_outputs, **layer_fields | {"dtype": jnp.float32})(x)
 
 
-def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform: str) -> ConvNet:
-    """The network that ``config.model`` describes, for use inside a mesh axis ``batch``.
+def make_model(
+    fields: ml_collections.ConfigDict,
+    *,
+    num_classes: int,
+    platform: str,
+    batch_axis: str | None = BATCH,
+) -> ConvNet:
+    """The network that ``config.model`` describes.
 
     Args:
         fields: ``config.model``.
         num_classes: number of classes, the size of the logits where ``num_outputs`` is 0.
         platform: see ``ConvNet``.
+        batch_axis: the same; None to train it outside a mesh.
 
     Raises:
         ValueError: a choice is unknown, a number out of range, or there are fewer outputs than
@@ -181,4 +190,4 @@ def make_model(fields: ml_collections.ConfigDict, *, num_classes: int, platform:
         raise ValueError("model.dropout is for hidden dense layers, model.dense_features has none")
     if num_outputs < num_classes:
         raise ValueError(f"model.num_outputs is {num_outputs}, but there are {num_classes} classes")
-    return ConvNet(num_outputs=num_outputs, batch_axis=BATCH, platform=platform, **fields)
+    return ConvNet(num_outputs=num_outputs, batch_axis=batch_axis, platform=platform, **fields)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Integer, UInt32, UInt64
+from jaxtyping import Bool, Integer, UInt32, UInt64
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -90,32 +90,63 @@ def _groups(left, right, num_codes: int) -> Integer[np.ndarray, " pairs"]:
     return np.argsort(np.argsort(first))[inverse]
 
 
-def write_csv(pairs: NearDuplicates, addresses: Sequence[str], path: Path) -> None:
-    """Lists the pairs: Group, Distance in bits, and the two addresses, LeftAddr and RightAddr."""
+def rests_on_noise(
+    pairs: NearDuplicates, fragile: Bool[np.ndarray, " n"]
+) -> Bool[np.ndarray, " pairs"]:
+    """Of which pairs a picture's hash is decided by a tie or by rounding.
+
+    Flat pictures are such, whose bits say nothing of what they show.
+
+    Args:
+        pairs: what ``find`` returned.
+        fragile: whether it is so, of each picture.
+    """
+    return fragile[pairs.left] | fragile[pairs.right]
+
+
+def write_csv(
+    pairs: NearDuplicates,
+    addresses: Sequence[str],
+    fragile: Bool[np.ndarray, " n"],
+    path: Path,
+) -> None:
+    """Lists the pairs: Group, Distance in bits, LeftAddr, RightAddr, and Fragile: yes or nothing.
+
+    Args:
+        pairs: what ``find`` returned.
+        addresses: of each picture.
+        fragile: see ``rests_on_noise``.
+        path: a CSV file.
+    """
     with (
         written_whole(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["Group", "Distance", "LeftAddr", "RightAddr"])
-        for left, right, distance, group in zip(*pairs[:4], strict=True):
-            writer.writerow([group, distance, addresses[left], addresses[right]])
+        writer.writerow(["Group", "Distance", "LeftAddr", "RightAddr", "Fragile"])
+        noisy = rests_on_noise(pairs, fragile)
+        for left, right, distance, group, by_noise in zip(*pairs[:4], noisy, strict=True):
+            note = "yes" if by_noise else ""
+            writer.writerow([group, distance, addresses[left], addresses[right], note])
 
 
 def draw(
     pairs: NearDuplicates,
     words: UInt32[np.ndarray, "n words"],
+    fragile: Bool[np.ndarray, " n"],
     captions: Callable[[int], str],
     thumbnail: Callable[[int], Image.Image | None],
     path: Path,
 ) -> None:
     """Draws a contact sheet: the pictures of a group side by side, the closest groups first.
 
-    Under each picture stand its caption and its distance from the first one of its group.
+    Under each picture stand its caption and its distance from the first one of its group, or that
+    its hash is decided by noise.
 
     Args:
         pairs: what ``find`` returned, with at least one pair.
         words: the codes it was found in.
+        fragile: see ``rests_on_noise``.
         captions: from a picture's number to its name.
         thumbnail: from a picture's number to a picture of any size, or None if it cannot be read.
         path: a PNG file.
@@ -143,6 +174,8 @@ def draw(
                 _draw_one(panel, thumbnail(number))
                 bits = int(np.bitwise_count(words[number] ^ words[members[0]]).sum())
                 note = "" if not place else "same bits" if not bits else f"{bits} bits apart"
+                if fragile[number]:
+                    note += f"{', ' * bool(note)}by noise"
                 panel.set_xlabel(f"{_shortened(captions(number))}\n{note}", fontsize=7)
                 if not place:
                     more = len(members) - _MOST_OF_GROUP

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from phash_jax import checkpoint, results
 from phash_jax.choices import choose, names
 from phash_jax.evaluate import predict
+from phash_jax.image_checks import check_uint8
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged, make_optimizer
 from phash_jax.preprocess import PREPROCESS
@@ -68,6 +69,7 @@ class Networks:
             TypeError: images that are not uint8.
             flax.errors.ScopeParamShapeError: images of another size than those it was trained on.
         """
+        check_uint8(images, "a network")
         return predict(
             self.model,
             PREPROCESS[self.preprocess],
@@ -158,9 +160,10 @@ def _runs_in(workdir: Path) -> list[Path]:
 
 
 def restore(
-    folder: Path, *, class_names: Sequence[str], image_shape: tuple[int, int, int]
+    folder: str | Path, *, class_names: Sequence[str], image_shape: tuple[int, int, int]
 ) -> Networks:
     """The networks of one run, from its newest good checkpoint; see ``restore_all``."""
+    folder = Path(folder)
     try:
         fields = stored_config(folder)
     except FileNotFoundError as error:

@@ -26,6 +26,13 @@ def plain(rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
+def _on_one_line(text: str) -> str:
+    """A file may have any name: what would tear the row apart is escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
 def _cells(rows: Sequence[Sequence[Any]]) -> tuple[list[list[str]], list[int]]:
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[_on_one_line(str(cell)) for cell in row] for row in rows]
     return cells, [max(map(len, column)) for column in zip(*cells, strict=True)]

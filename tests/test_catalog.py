@@ -163,6 +163,21 @@ def test_a_result_that_nobody_reads_is_refused_soon(tmp_path):
     )
 
 
+def test_hashes_are_written_as_imagehash_writes_them(tmp_path):
+    columns = {
+        "ImageID": np.array(["zero", "odd\nname\u202e", "high"], object),
+        "phash": np.array([0, 10, 2**63 + 1], np.uint64),
+    }
+    catalog.write_part(tmp_path, 0, columns)
+    catalog.finish(tmp_path)
+    lines = catalog.query(tmp_path, "SELECT ImageID, hash_hex(phash) FROM images").splitlines()
+    assert [line.split() for line in lines[2:]] == [
+        ["zero", "0000000000000000"],
+        [r"odd\nname\u202e", "000000000000000a"],
+        ["high", "8000000000000001"],
+    ]
+
+
 def test_what_cannot_be_queried_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no catalog .*; configs/catalog\.py and"):
         catalog.query(tmp_path, "SELECT 1")

@@ -287,6 +287,19 @@ def test_near_duplicates_are_found_exactly(tmp_path):
         assert len(sheet.convert("RGB").getcolors(2**24)) > 1_000
 
 
+def test_pairs_of_flat_pictures_are_marked_as_decided_by_noise(tmp_path):
+    for name, colour in (("black.png", 0), ("gray.png", 90), ("white.png", 255)):
+        save(tmp_path / "in" / name, Image.new("L", (40, 40), colour))
+    for name in ("copy_a.png", "copy_b.png"):
+        save(tmp_path / "in" / name, make_picture(1, 64, 64))
+    summary = hash_images.run(config_for(tmp_path / "in"), tmp_path / "out")
+    noisy = {(p["LeftAddr"], p["RightAddr"]): p["Fragile"] for p in listed_pairs(tmp_path / "out")}
+    assert noisy.pop(("copy_a.png", "copy_b.png")) == ""
+    assert noisy
+    assert set(noisy.values()) == {"yes"}
+    assert f"; {len(noisy)} of those listed rest on a hash decided by a tie" in summary
+
+
 def test_a_cut_list_keeps_the_closest_and_tells_the_exact_total(tmp_path):
     planted(tmp_path / "in")
     radius = 30
@@ -353,6 +366,7 @@ def test_contact_sheet_bears_odd_names_many_groups_and_lost_pictures(tmp_path):
     near_duplicates.draw(
         pairs,
         words,
+        np.arange(len(words)) % 2 == 0,
         lambda number: "折り紙 $x_{$ 100%\n" + "long" * number,
         lambda number: None if number % 3 else make_picture(number),
         tmp_path / "sheet.png",

@@ -201,6 +201,7 @@ def test_killed_sweep_of_all_13_rows_repeats_none_and_loses_none(tmp_path, npz):
         ({"preprocess": "sharpen"}, "unknown preprocess 'sharpen'; choose one of raw, average_h"),
         ({"data.path": "nowhere.npz"}, "nowhere.npz"),
         ({"train.cpu_devices": 5000}, "train.cpu_devices must be 0 to 1024, got 5000"),
+        ({"train.num_seeds": 2.5}, "error: flag --config.train.num_seeds=2.5: invalid literal"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
@@ -238,6 +239,10 @@ def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
         (
             "config = default.get_config(); config.optimizer.learning_rat = 0.5; return config",
             'Did you mean "learning_rate" instead of "learning_rat"?',
+        ),
+        (
+            "config = default.get_config(); config.runs['rate_0.1'] = {}; return config",
+            "error: ConfigDict does not accept dots in field names",
         ),
     ],
 )

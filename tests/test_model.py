@@ -9,19 +9,23 @@ from conftest import load_config
 from jax import lax
 
 from phash_jax.convolution import conv_on_cpu, conv_on_gpu
-from phash_jax.model import ACTIVATIONS, KERNEL_INITS, make_model, max_pool_2
+from phash_jax.model import ACTIVATIONS, KERNEL_INITS, ConvNet, make_model, max_pool_2
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
 
-def network(**fields):
+def network(batch_axis="batch", **fields):
     config = load_config("default").model
     config.update(fields)
-    return make_model(config, num_classes=2, platform="cpu")
+    return make_model(config, num_classes=2, platform="cpu", batch_axis=batch_axis)
 
 
 def shapes(params):
     return {name: leaf["kernel"].shape for name, leaf in params.items() if "kernel" in leaf}
+
+
+def test_without_arguments_it_is_that_of_the_default_config():
+    assert network(batch_axis=None).clone(platform="") == ConvNet(num_outputs=2)
 
 
 def test_the_study_network():
@@ -152,7 +156,7 @@ def test_bfloat16_is_float32_but_for_its_rounding(platform):
 
     def outputs(compute_dtype):
         fields.compute_dtype = compute_dtype
-        model = make_model(fields, num_classes=2, platform=platform).clone(batch_axis=None)
+        model = make_model(fields, num_classes=2, platform=platform, batch_axis=None)
         variables = model.init(jax.random.key(0), images, train=False)
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 
@@ -185,22 +189,26 @@ def test_bfloat16_is_float32_but_for_its_rounding(platform):
 
 def test_dropout_stands_before_the_hidden_dense_layers():
     model, x = network(dropout=0.5, conv_features=8), jnp.ones((3, 16, 16, 3))
-    variables = model.init(jax.random.key(0), x, train=False)
-    _, made = model.apply(
-        variables,
-        x,
-        train=True,
-        rngs={"dropout": jax.random.key(1)},
-        capture_intermediates=True,
-        mutable=["intermediates"],
-    )
+
+    def layers(key):
+        _, made = model.apply(
+            model.init(key, x, train=False),
+            x,
+            train=True,
+            rngs={"dropout": key},
+            capture_intermediates=True,
+            mutable=["intermediates"],
+        )
+        return made
+
+    made = jax.eval_shape(layers, jax.random.key(0))
     dropped = [made["intermediates"][f"Dropout_{i}"]["__call__"][0].shape for i in (0, 1)]
     assert dropped == [(3, 2 * 2 * 8), (3, 256)]
 
 
 def test_batch_norm_keeps_99_hundredths_of_its_statistics():
-    model = network(batch_norm="first", conv_layers=1, dense_features=())
-    model, x = model.clone(batch_axis=None), jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+    model = network(batch_norm="first", conv_layers=1, dense_features=(), batch_axis=None)
+    x = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
     variables = model.init(jax.random.key(0), x, train=False)
     _, updated = model.apply(
         variables,

@@ -135,3 +135,16 @@ def test_of_other_pictures_nothing_is_known(trained):
     check_unseen(networks, source="cifar10", validation_share=0.5)
     with pytest.raises(ValueError, match="keeps to be tested with"):
         check_unseen(networks, source=networks.data, validation_share=0.5)
+
+
+def test_a_network_takes_uint8_images(trained):
+    (networks,) = restored(trained[0])
+    one = jax.tree.map(lambda leaf: leaf[0], networks.variables)
+    with pytest.raises(TypeError, match="a network takes uint8 values from 0 to 255, got float32"):
+        networks.logits(one, np.zeros((1, *SHAPE), np.float32))
+
+
+def test_a_folder_may_be_named_by_text(trained):
+    folder, _ = trained
+    named = restore(str(folder), class_names=("upper", "left"), image_shape=SHAPE)
+    assert named.folder == folder

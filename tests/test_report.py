@@ -1,6 +1,7 @@
 """The report, from workdirs of every kind and state."""
 
 import json
+import math
 import re
 import sys
 from html.parser import HTMLParser
@@ -175,8 +176,8 @@ def test_fig_5_5_compares_every_row_with_original_and_with_the_study(tmp_path):
     ]
     assert len(rows) == 14
     assert rows[1][0] == "Original"
-    # 70 and 80 of 100: mean 75, half an interval 12.706 * 7.071 / sqrt(2) = 63.5.
-    assert rows[1][5] == "75.0 % [11.5, 138.5]"
+    # 70 and 80 of 100: mean 75, half an interval 12.706 * 7.071 / sqrt(2) = 63.5, cut at 100.
+    assert rows[1][5] == "75.0 % [11.5, 100.0]"
     assert rows[1][6] == "50.0 %"
     assert rows[1][7].startswith("yes [-35.")
     assert rows[1][10] == "1:40:09"
@@ -556,3 +557,20 @@ def test_fewer_points_lost_are_said_where_the_end_is_no_better(tmp_path):
     assert robustness.verdict == (
         "at contrast 200: not decided; true of the points lost from clean to distorted"
     )
+
+
+def test_intervals_of_shares_stay_within_what_a_share_can_be():
+    two_seeds = {"mean": 0.469, "ci95": [-0.722, 1.66]}
+    assert formats.percent_with_interval(two_seeds) == "46.9 % [0.0, 100.0]"
+    gained = {"mean": -0.01, "ci95": [-0.03, 0.01]}
+    assert formats.percent_with_interval(gained, lowest=-math.inf) == "-1.0 % [-3.0, 1.0]"
+
+
+def test_runs_whose_pictures_are_not_shown_are_named(tmp_path):
+    for name in "abcde":
+        make_workdir(tmp_path / name, "best_raw", name=name)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "examples.png")
+    report.write(tmp_path / "out", [tmp_path / name for name in "abcde"])
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert "c: what the network is trained on" in made
+    assert "\nThe pictures of d, e lie in their own folders.\n" in made

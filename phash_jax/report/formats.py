@@ -17,14 +17,19 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def percent_with_interval(statistic: dict[str, Any]) -> str:
-    """The mean of a fraction, and its interval where there is one."""
+def percent_with_interval(statistic: dict[str, Any], *, lowest: float = 0.0) -> str:
+    """The mean of a fraction, and its interval where there is one, cut at what a fraction can be.
+
+    Args:
+        statistic: as ``mean_and_interval`` gives it.
+        lowest: that it can be; 1 is the highest.
+    """
     if statistic["mean"] is None:
         return "-"
-    low_high = statistic["ci95"]
-    return percent(statistic["mean"]) + (
-        f" [{100 * low_high[0]:.1f}, {100 * low_high[1]:.1f}]" if low_high else ""
-    )
+    if statistic["ci95"] is None:
+        return percent(statistic["mean"])
+    low, high = (min(max(bound, lowest), 1.0) for bound in statistic["ci95"])
+    return f"{percent(statistic['mean'])} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def points(statistic: dict[str, Any]) -> str:

@@ -13,6 +13,9 @@ from phash_jax.report.collect import folders_of_job
 from phash_jax.report.formats import percent, picture
 from phash_jax.report.robustness import read_result
 
+# Of fewer not one may be taken for another at a rate of a thousandth.
+_FEWEST_PAIRS = 1000
+
 
 def section(workdir: Path, figures: Path, name: str) -> str:
     """Tables and plot of one workdir of the job hash_robustness; ``name`` is its figure's."""
@@ -38,6 +41,11 @@ def section(workdir: Path, figures: Path, name: str) -> str:
     cells = [("hash", *(f"severity {severity}" for severity in result["severities"]))]
     for hash_name, of_hash in hashes.items():
         cells.append((hash_name, *(_thresholds(of_hash, i) for i in range(len(cells[0]) - 1))))
+    size = result["num_images"]
+    pairs, few = size * (size - 1), ""
+    if pairs < _FEWEST_PAIRS:
+        few = f"; fewer than {_FEWEST_PAIRS:,} cannot show a rate of a thousandth"
+    text += f"The rate is over {pairs:,} pairs of two images{few}.\n\n"
     text += "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
     flipped = result.get("inputs_flipped")
     return text + (_inputs_table(result, flipped) if flipped else "")

@@ -32,6 +32,8 @@ from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
+# Runs whose pictures are shown where none is one of the study's, and that are named where not.
+_MOST_PICTURED, _MOST_NAMED = 3, 8
 # So many runs of one config are drawn apart from the others.
 _LARGE_SWEEP = 4
 _INTERVALS = (
@@ -289,7 +291,8 @@ def _name_of_sweep(rows: Sequence[Run]) -> str:
 def _pictures(runs: Sequence[Run], figures: Path) -> str:
     """What the networks see, what they confuse, and what they are most sure of and wrong about."""
     shown = [run for who in roles(runs) for run in (who.raw, who.hashed, who.scrambled) if run]
-    shown = shown or [run for run in runs if run.result and not run.row][:3]
+    finished = [run for run in runs if run.result and not run.row]
+    shown = shown or finished[:_MOST_PICTURED]
     names, text = short_names([run.folder for run in shown]), ""
     for run in shown:
         for file, caption in (
@@ -315,7 +318,12 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
             "![Confusion: percent of a class taken for each class, mean over seeds]"
             "(figures/confusion.png)\n\n"
         )
-    return "## Pictures\n\n" + text + commands(shown) if text else ""
+    if not text:
+        return ""
+    if left_out := [run.label for run in finished if run not in shown]:
+        which = ", ".join(left_out) if len(left_out) <= _MOST_NAMED else f"{len(left_out)} others"
+        text += f"The pictures of {which} lie in their own folders.\n\n"
+    return "## Pictures\n\n" + text + commands(shown)
 
 
 def _provenance(runs: Sequence[Run]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -226,7 +227,8 @@ def means_table(result: dict[str, Any]) -> str:
                 f"{networks['num_steps']:,}",
                 percent_with_interval(mean_and_interval(clean)),
                 percent_with_interval(mean_and_interval(distorted)),
-                percent_with_interval(mean_and_interval(lost)),
+                # What gets better under distortions has lost less than nothing.
+                percent_with_interval(mean_and_interval(lost), lowest=-math.inf),
                 *(
                     percent(float(np.mean(per_seed(networks, chosen, severity=i))))
                     for i in range(len(result["severities"]))
