@@ -8,13 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 from conftest import load_config, make_workdir
+from ml_collections import ConfigDict
 from PIL import Image
 
 from phash_jax import figures, hash_study, results, study_arrays, tables
 from phash_jax.published import FIG_5_5, is_comparable
 from phash_jax.report import fig_5_5, formats, page, report
 from phash_jax.report.collect import Run, collect, short_names
-from phash_jax.report.fig_5_5 import UNDECIDED
+from phash_jax.report.differences import UNDECIDED
 from phash_jax.report.verdicts import judge
 from phash_jax.workdir import claim
 
@@ -574,3 +575,29 @@ def test_runs_whose_pictures_are_not_shown_are_named(tmp_path):
     made = (tmp_path / "out" / "report.md").read_text()
     assert "c: what the network is trained on" in made
     assert "\nThe pictures of d, e lie in their own folders.\n" in made
+
+
+def test_runs_of_a_sweep_are_compared_with_the_one_that_overrides_nothing(tmp_path):
+    config = load_config("best_raw")
+    config.name = "mine"
+    rates = {"fast": {"optimizer": {"learning_rate": 0.5}}, "usual": {}, "wide": {"test_shift": 2}}
+    with config.unlocked():
+        config.runs = ConfigDict(rates)
+    claim(tmp_path / "mine", config)
+    for name, clean in (("fast", (60, 70)), ("usual", (70, 80)), ("wide", (75, 86))):
+        fields = {"name": name, "train.batch_size": 64 + len(name)}
+        make_workdir(tmp_path / "mine" / name, "best_raw", clean=clean, **fields)
+    report.write(tmp_path / "out", [tmp_path / "mine"])
+    made = (tmp_path / "out" / "report.md").read_text()
+    section = made[made.index("### mine: minus usual with the same seeds") :].split("\n##")[0]
+    assert re.search(r"\| fast +\| -10.0 +\| not decided: fewer", section)
+    assert re.search(r"\| wide +\| \+5.5 \[-0.9, \+11.9\] \| not told apart", section)
+    assert "| usual" not in section
+    # None of these has a number of the study's.
+    assert "not defined by the study" not in made
+    assert "The study draws" not in made
+    assert "### mine: minus usual" in report.summary([tmp_path / "mine"])
+    for name in ("original", "phash"):
+        make_workdir(tmp_path / name, name)
+    beside = report.summary([tmp_path / "original", tmp_path / "phash"])
+    assert "minus original with the same seeds" not in beside

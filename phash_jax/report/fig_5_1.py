@@ -20,7 +20,8 @@ def section(shown: Sequence[Run]) -> str:
         "The network (Fig 5.1)" + (f" of {', '.join(labels)}" if named else "") + f": {layers}"
         for layers, labels in kinds.items()
     ]
-    lines.append("The study draws two conv layers and says three in its text")
+    if any(run.config.get("published", "none") != "none" for run in shown):
+        lines.append("The study draws two conv layers and says three in its text")
     return "".join(f"{line}.\n\n" for line in lines)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from phash_jax import tables
-from phash_jax.comparison import holm, interval_of_one_more, paired_difference
+from phash_jax.comparison import interval_of_one_more
 from phash_jax.published import FIG_5_5, FIG_5_5_NAMES, PUBLISHED
 from phash_jax.report.collect import Run, recipe
+from phash_jax.report.differences import conclusion, of_runs
 from phash_jax.report.formats import duration, percent, percent_with_interval, points
 
 ORIGINAL = "original_fig_5_5"
-
 
 # What the rows change, and what may be another number of seeds.
 _CHANGED = ("loss", "model.", "optimizer.", "train.batch_size", "train.num_seeds", "train.seed")
@@ -92,24 +92,7 @@ def differences(rows: Sequence[Run], test_set: str) -> list[tuple[Run, dict, flo
     original = next((run for run in rows if run.row == ORIGINAL), None)
     if original is None:
         return []
-    others = [
-        run
-        for run in rows
-        if run.row != ORIGINAL
-        and test_set in run.result["test_accuracy"]
-        and test_set in original.result["test_accuracy"]
-    ]
-    found = [
-        paired_difference(
-            run.result["test_accuracy"][test_set],
-            original.result["test_accuracy"][test_set],
-            our_seeds=run.result["seeds"],
-            base_seeds=original.result["seeds"],
-        )
-        for run in others
-    ]
-    adjusted = holm([difference["p"] for difference in found])
-    return list(zip(others, found, adjusted, strict=True))
+    return of_runs(original, [run for run in rows if run.row != ORIGINAL], test_set)
 
 
 def difference_table(rows: Sequence[Run], test_set: str) -> str:
@@ -129,16 +112,3 @@ def difference_table(rows: Sequence[Run], test_set: str) -> str:
             )
         )
     return tables.markdown(cells)
-
-
-# One seed has no interval, and without a common one there is nothing to compare.
-UNDECIDED = "not decided: fewer than two common seeds, or the same difference in all"
-
-
-def conclusion(difference: dict, adjusted: float | None) -> str:
-    """What a paired difference and its adjusted p-value say, in a word or two."""
-    if adjusted is None:
-        return UNDECIDED
-    if adjusted >= 0.05:
-        return "not told apart"
-    return "better" if difference["mean"] > 0 else "worse"

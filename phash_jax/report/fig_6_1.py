@@ -129,9 +129,9 @@ def table(runs: Sequence[Run]) -> str:
             columns.setdefault(title, lambda row, study=study: row[2](study))
     if not columns:
         return "no finished run\n"
-    cells = [["", *columns]]
-    cells += [[row[0], *(cell(row) for cell in columns.values())] for row in _rows(runs)]
-    return tables.markdown(cells)
+    cells = [[row[0], *(cell(row) for cell in columns.values())] for row in _rows(runs)]
+    # Without published numbers there is nothing in a row that only the study has.
+    return tables.markdown([["", *columns], *(row for row in cells if {*row[1:]} != {"-"})])
 
 
 def table_by_run(runs: Sequence[Run]) -> str:

@@ -13,6 +13,7 @@ from phash_jax import tables
 from phash_jax.errors import listed
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import (
+    differences,
     fig_5_1,
     fig_5_5,
     fig_6_1,
@@ -51,6 +52,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     parts = [f"# Fig 5.5: {_name_of_sweep(rows)}\n\n{fig_5_5.table(rows)}" for rows in sweeps]
     if rest:
         parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.side_by_side(rest))
+        parts += filter(None, [differences.section(rest, but=_compared_elsewhere(runs))])
     parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
     if parts:
@@ -117,6 +119,14 @@ def _apart(runs: Sequence[Run]) -> list[Path]:
         for run in group
         if run.config.get("published", "none") == "none"
     ]
+
+
+def _compared_elsewhere(runs: Sequence[Run]) -> set[Path]:
+    """Folders of runs that have a table of differences in a section or a verdict of their own."""
+    of_study = (run for who in roles(runs) for run in (who.raw, who.hashed, who.scrambled) if run)
+    return {run.folder for run in of_study} | {
+        run.folder for group in rivals.groups(runs) for run in group
+    }
 
 
 def _problems(runs: Sequence[Run]) -> list[str]:
@@ -191,7 +201,9 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
             "![Test accuracy (Fig 5.4, 5.6, 5.9): every seed, mean and 95 % interval, published "
             f"number](figures/{file})\n\n"
         )
-    text += _test_figures(finished) + "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
+    text += _test_figures(finished)
+    text += differences.section(finished, but=_compared_elsewhere(runs))
+    text += "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
     for place, group in enumerate(_by_figure(shown, workdirs)):
         file = f"curves{f'_{place + 1}' * (place > 0)}.png"
         plots.plot_curves(group, figures / file)

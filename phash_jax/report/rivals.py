@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from phash_jax import tables
-from phash_jax.comparison import holm, mean_and_interval, paired_difference
+from phash_jax.comparison import mean_and_interval
 from phash_jax.figures import new_figure, save
 from phash_jax.preprocess import BITS_PER_PIXEL
 from phash_jax.report.collect import Run, read_config, recipe
-from phash_jax.report.fig_5_5 import conclusion
+from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, DPI, GRID
 from phash_jax.report.robustness import (
@@ -141,15 +141,11 @@ def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]
     text = ""
     for test_set, base in by_run[BASE].items():
         others = [n for n in by_run if n != BASE and test_set in by_run[n]]
-        found = [
-            paired_difference(
-                by_run[name][test_set], base, our_seeds=seeds[name], base_seeds=seeds[BASE]
-            )
-            for name in others
-        ]
-        adjusted = holm([difference["p"] for difference in found])
+        found = from_base(
+            (base, seeds[BASE]), [(by_run[name][test_set], seeds[name]) for name in others]
+        )
         cells: list[tuple[Any, ...]] = [("fed with", f"minus {BASE}, points", "so it is")]
-        for name, difference, p in zip(others, found, adjusted, strict=True):
+        for name, (difference, p) in zip(others, found, strict=True):
             cells.append((name, points(difference), conclusion(difference, p)))
         if others:
             text += f"### Minus {BASE}, {test_set.replace('_', ' ')}\n\n{tables.markdown(cells)}\n"

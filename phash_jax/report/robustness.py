@@ -17,7 +17,7 @@ from phash_jax.distortions import GROUPS
 from phash_jax.json_files import damaged, read_json
 from phash_jax.report import robustness_plots
 from phash_jax.report.collect import folders_of_job, read_config, short_names
-from phash_jax.report.fig_5_5 import conclusion
+from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import percent, percent_with_interval, picture, points
 from phash_jax.report.verdicts import Verdict
 from phash_jax.workdir import FREE_FIELDS, flatten
@@ -316,10 +316,13 @@ def compare(result: dict[str, Any]) -> list[Comparison]:
     """All networks of a test but the first, each against the first."""
     base, *others = result["networks"]
     _, chosen = averaged_over(result)
-    means = [_mean_difference(result, name, base, chosen) for name in others]
-    adjusted = holm([mean["p"] for mean in means])
+    networks = result["networks"]
+    means = from_base(
+        (per_seed(networks[base], chosen), networks[base]["seeds"]),
+        [(per_seed(networks[name], chosen), networks[name]["seeds"]) for name in others],
+    )
     found = []
-    for name, mean, p in zip(others, means, adjusted, strict=True):
+    for name, (mean, p) in zip(others, means, strict=True):
         by_kind: dict[str, list[str]] = {"better": [], "worse": []}
         for distortion, difference, of_one in differences(result, name):
             kind = conclusion(difference, of_one)

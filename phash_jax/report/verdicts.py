@@ -13,7 +13,8 @@ import numpy as np
 from phash_jax.comparison import paired_difference
 from phash_jax.published import FED, PUBLISHED
 from phash_jax.report.collect import Run, recipe
-from phash_jax.report.fig_5_5 import ORIGINAL, UNDECIDED, conclusion, differences, is_within, sweeps
+from phash_jax.report.differences import UNDECIDED, conclusion
+from phash_jax.report.fig_5_5 import ORIGINAL, differences, is_within, sweeps
 from phash_jax.report.formats import percent, points
 
 

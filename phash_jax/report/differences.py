@@ -1,0 +1,84 @@
+"""Runs minus another with the same seeds: what is told apart, and a section for every sweep."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from phash_jax import tables
+from phash_jax.comparison import holm, paired_difference
+from phash_jax.report.collect import Run, read_config
+from phash_jax.report.formats import points
+
+# One seed has no interval, and without a common one there is nothing to compare.
+UNDECIDED = "not decided: fewer than two common seeds, or the same difference in all"
+
+# Numbers of a network, and the seeds that they are of.
+OfSeeds = tuple[Sequence[float], Sequence[int]]
+
+
+def conclusion(difference: dict[str, Any], adjusted: float | None) -> str:
+    """What a paired difference and its adjusted p-value say, in a word or two."""
+    if adjusted is None:
+        return UNDECIDED
+    if adjusted >= 0.05:
+        return "not told apart"
+    return "better" if difference["mean"] > 0 else "worse"
+
+
+def from_base(
+    base: OfSeeds, others: Sequence[OfSeeds]
+) -> list[tuple[dict[str, Any], float | None]]:
+    """``paired_difference`` of each from the base, and its p, Holm-adjusted for their number."""
+    found = [
+        paired_difference(ours, base[0], our_seeds=seeds, base_seeds=base[1])
+        for ours, seeds in others
+    ]
+    return list(zip(found, holm([difference["p"] for difference in found]), strict=True))
+
+
+def of_runs(
+    base: Run, others: Sequence[Run], test_set: str
+) -> list[tuple[Run, dict[str, Any], float | None]]:
+    """``from_base`` of the finished runs that were tested so, on one test set."""
+    tested = [run for run in (base, *others) if test_set in run.result["test_accuracy"]]
+    if base not in tested:
+        return []
+    values = [(run.result["test_accuracy"][test_set], run.result["seeds"]) for run in tested]
+    compared = from_base(values[0], values[1:])
+    return [(run, *found) for run, found in zip(tested[1:], compared, strict=True)]
+
+
+def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
+    """For every sweep a table of its runs minus the one that overrides nothing, else the first.
+
+    Args:
+        runs: of any configs.
+        but: folders of runs that are compared elsewhere.
+    """
+    sweeps: dict[Path, list[Run]] = {}
+    for run in runs:
+        if run.result and not run.row and run.folder not in but:
+            sweeps.setdefault(run.folder.parent, []).append(run)
+    return "".join(_of_sweep(folder, sweep) for folder, sweep in sweeps.items())
+
+
+def _of_sweep(folder: Path, sweep: Sequence[Run]) -> str:
+    overrides = read_config(folder).get("runs") or {}
+    named = [run for run in sweep if run.folder.name in overrides]
+    if len(named) < 2:
+        return ""
+    base = next((run for run in named if not overrides[run.folder.name]), named[0])
+    others = [run for run in named if run is not base]
+    header, columns = ["run"], {}
+    for test_set in base.result["test_accuracy"]:
+        header += [f"{test_set.replace('_', ' ')}, points", "so it is"]
+        for run, difference, adjusted in of_runs(base, others, test_set):
+            columns[run.folder, test_set] = points(difference), conclusion(difference, adjusted)
+    cells = [header]
+    for run in others:
+        of_sets = (columns.get((run.folder, t), ("-", "-")) for t in base.result["test_accuracy"])
+        cells.append([run.label, *(cell for of_set in of_sets for cell in of_set)])
+    return (
+        f"### {folder.name}: minus {base.label} with the same seeds\n\n{tables.markdown(cells)}\n"
+        f"Better and worse where p, Holm-adjusted for {len(others)}, is below 0.05.\n\n"
+    )
