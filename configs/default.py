@@ -229,4 +229,5 @@ def get_config() -> ConfigDict:
 
     # A misspelt field is an error in the configs that start from this one, too.
     config.lock()
+    config.runs.unlock()
     return config

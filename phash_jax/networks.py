@@ -1,5 +1,6 @@
 """Trained networks, restored from the checkpoints of workdirs to be tested."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -156,7 +157,11 @@ def _runs_in(workdir: Path) -> list[Path]:
             f"no checkpoints in {workdir} nor one folder below: train a network there first, or "
             "name another workdir in robustness.networks"
         )
-    return runs
+    overrides = {}
+    with contextlib.suppress(OSError, ValueError):
+        overrides = stored_config(workdir).get("runs") or {}
+    # What the others are compared with comes first: the run that overrides nothing.
+    return sorted(runs, key=lambda run: bool(overrides.get(run.name, True)))
 
 
 def restore(

@@ -290,3 +290,12 @@ def test_a_row_of_fig_5_5_is_the_original_with_one_flag(row, tmp_path):
 def test_the_sweep_has_every_row_of_fig_5_5(tmp_path):
     names = {run.name for run, _ in named_runs(load_config("ablations"), tmp_path)}
     assert names == {"original", *ROWS}
+
+
+def test_runs_may_be_added_to_a_config_and_other_fields_not():
+    config = load_config("best_raw")
+    config.runs["usual"] = {}
+    config.runs["slow"] = {"optimizer": {"learning_rate": 1e-5}}
+    assert named(config)["slow"].optimizer.learning_rate == 1e-5
+    with pytest.raises(AttributeError, match="learning_rat"):
+        load_config("best_raw").optimizer.learning_rat = 1.0

@@ -148,3 +148,15 @@ def test_a_folder_may_be_named_by_text(trained):
     folder, _ = trained
     named = restore(str(folder), class_names=("upper", "left"), image_shape=SHAPE)
     assert named.folder == folder
+
+
+def test_the_run_that_overrides_nothing_comes_first(trained, tmp_path):
+    folder, _ = trained
+    for name in ("a", "usual", "z"):
+        shutil.copytree(folder, tmp_path / "sweep" / name)
+    found = [networks.folder.name for networks in restored(tmp_path / "sweep")]
+    assert found == ["a", "usual", "z"]
+    overrides = {"a": {"test_flip": False}, "usual": {}, "z": {"test_flip": True}}
+    (tmp_path / "sweep" / "config.json").write_text(json.dumps({"runs": overrides}))
+    found = [networks.folder.name for networks in restored(tmp_path / "sweep")]
+    assert found == ["usual", "a", "z"]

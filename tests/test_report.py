@@ -594,6 +594,7 @@ def test_runs_of_a_sweep_are_compared_with_the_one_that_overrides_nothing(tmp_pa
     assert re.search(r"\| wide +\| \+5.5 \[-0.9, \+11.9\] \| not told apart", section)
     assert "| usual" not in section
     # None of these has a number of the study's.
+    assert "## Runs side by side" in made
     assert "not defined by the study" not in made
     assert "The study draws" not in made
     assert "### mine: minus usual" in report.summary([tmp_path / "mine"])

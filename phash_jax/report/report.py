@@ -51,7 +51,8 @@ def summary(workdirs: Sequence[Path]) -> str:
     rest = [run for run in runs if run.result and not run.row and run.folder not in apart]
     parts = [f"# Fig 5.5: {_name_of_sweep(rows)}\n\n{fig_5_5.table(rows)}" for rows in sweeps]
     if rest:
-        parts.append("# Ours beside the study's (Fig 6.1)\n\n" + fig_6_1.side_by_side(rest))
+        title = "Ours beside the study's (Fig 6.1)" if _of_study(rest) else "Runs side by side"
+        parts.append(f"# {title}\n\n{fig_6_1.side_by_side(rest)}")
         parts += filter(None, [differences.section(rest, but=_compared_elsewhere(runs))])
     parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
@@ -119,6 +120,11 @@ def _apart(runs: Sequence[Run]) -> list[Path]:
         for run in group
         if run.config.get("published", "none") == "none"
     ]
+
+
+def _of_study(runs: Sequence[Run]) -> bool:
+    """Whether any of the runs is one of the study's."""
+    return any(run.config.get("published", "none") != "none" for run in runs)
 
 
 def _compared_elsewhere(runs: Sequence[Run]) -> set[Path]:
@@ -193,7 +199,8 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
     finished = [run for run in shown if run.result]
     if not shown:
         return ""
-    text = f"## Raw against hashed (Fig 6.1)\n\n{fig_6_1.side_by_side(finished)}\n{_INTERVALS}\n\n"
+    title = "Raw against hashed (Fig 6.1)" if _of_study(shown) else "Runs side by side"
+    text = f"## {title}\n\n{fig_6_1.side_by_side(finished)}\n{_INTERVALS}\n\n"
     for place, group in enumerate(_by_figure(finished, workdirs)):
         file = f"test_accuracy{f'_{place + 1}' * (place > 0)}.png"
         plots.plot_accuracies(group, figures / file)
