@@ -179,6 +179,15 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
                 f"--config.{field} has no effect with {other}={now}: add "
                 f"--config.{other}={' or '.join(readers) or 'VALUE'}, or leave it out"
             )
+    if "data.image_size" in given and config.data.name == "file":
+        # What it imports takes a second.
+        from phash_jax.data.files import holds_arrays
+
+        if holds_arrays(config.data.path):
+            raise ValueError(
+                f"--config.data.image_size has no effect: {config.data.path} holds arrays, whose "
+                "images keep their size. Leave it out"
+            )
 
 
 def _sets(overrides: ml_collections.ConfigDict, field: list[str]) -> bool:

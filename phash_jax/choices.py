@@ -36,7 +36,8 @@ def whole_number(value: Any, name: str, *, least: int, most: int | None = None) 
     try:
         number = operator.index(value)
     except TypeError as error:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from error
+        static = "; under jit name it in static_argnames" * type(value).__name__.endswith("Tracer")
+        raise TypeError(f"{name} must be a whole number, got {value!r}{static}") from error
     if number < least or (most is not None and number > most):
         span = f"{least} or more" if most is None else f"{least} to {most}"
         raise ValueError(f"{name} must be {span}, got {number}")

@@ -1,4 +1,8 @@
-"""Hashes as text, integers, bytes and packed words, and back."""
+"""Hashes as text, integers, bytes and packed words, and back.
+
+``pack`` and ``unpack`` may stand in a jitted function; text, integers and bytes are made on the
+host, of arrays and not of what ``jit`` traces.
+"""
 
 import math
 import operator

@@ -408,3 +408,10 @@ def test_pillow_12_2_begins_with_the_rows_of_very_tall_pictures():
     assert vertical_first(1001, 10, 8, 9)
     assert not vertical_first(1000, 10, 8, 9)
     assert not vertical_first(1001, 10, 1001, 9)
+
+
+def test_a_traced_hash_size_is_told_to_be_static():
+    # As called without the tests' checks of types.
+    dhash = jax.jit(hashing.dhash.__wrapped__)
+    with pytest.raises(TypeError, match=r"hash_size must be a whole number, .*static_argnames"):
+        dhash(np.zeros((8, 8), np.uint8), hash_size=8)

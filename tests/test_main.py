@@ -282,6 +282,19 @@ def test_help_loads_nothing_that_takes_seconds():
     assert loaded.isdisjoint({"jax", "numpy", "flax", "optax", "orbax", "matplotlib"})
 
 
+def test_arrays_keep_their_size(tmp_path, npz):
+    config = load_config("original")
+    config.data.name = "file"
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / "train_images.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    for path in (npz, tmp_path / "arrays"):
+        config.data.path = str(path)
+        with pytest.raises(ValueError, match=r"data.image_size has no effect: .* holds arrays"):
+            check_fields_reach_a_run(config, ["data.image_size"])
+    config.data.path = str(tmp_path)
+    check_fields_reach_a_run(config, ["data.image_size"])
+
+
 def test_a_field_that_every_run_sets_itself_is_refused(tmp_path, npz):
     done = run("compare", tmp_path / "workdir", npz, preprocess="median_hash")
     assert done.returncode == 1

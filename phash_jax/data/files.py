@@ -24,7 +24,7 @@ def load(*, path: str, image_size: int) -> Dataset:
             "data.path is empty: name an .npz file or a folder with <split>/<class>/*.png or *.jpg"
         )
     place = Path(path).expanduser()
-    if any((place / f"{name}.npy").exists() for name in WANTED):
+    if _has_npy(place):
         return load_npy(root=str(place))
     if place.is_dir():
         return load_folder(root=str(place), image_size=image_size)
@@ -39,3 +39,13 @@ def load(*, path: str, image_size: int) -> Dataset:
         f"data.path {path} is neither a folder nor a file that ends in .npz: save the arrays with "
         "numpy.savez, or put the pictures into <split>/<class>/"
     )
+
+
+def holds_arrays(path: str) -> bool:
+    """Whether there are arrays at ``path``, whose images keep their size, or pictures."""
+    place = Path(path).expanduser()
+    return place.suffix.lower() == ".npz" or _has_npy(place)
+
+
+def _has_npy(folder: Path) -> bool:
+    return any((folder / f"{name}.npy").exists() for name in WANTED)
