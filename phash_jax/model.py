@@ -53,7 +53,7 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
 class ConvNet(nn.Module):
     """Conv layers (convolution, norm where asked, activation, max-pool 2), dense, logits.
 
-    Without arguments but the first it is the study's network.
+    Without arguments but the first it is that of ``configs/default.py``.
 
     Attributes:
         num_outputs: size of the logits.
