@@ -91,8 +91,8 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     ]
     pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
     assert [v.claim.split(":")[0] for v in robustness.verdicts([*folders, pair])] == [
-        "robustness of others against raw",
-        "robustness of median_hash against raw",
+        "robustness of others against raw (first, second)",
+        "robustness of median_hash against raw (pair)",
     ]
     twin = make_robustness(tmp_path / "twin", ["raw", "median_hash"], parent="augmented")
     assert [v.claim.split(":")[0] for v in robustness.verdicts([pair, twin])] == [
@@ -109,7 +109,7 @@ def test_many_networks_are_compared_in_few_columns(tmp_path):
     result["networks"]["median"]["clean"] = [0.55, 0.56]
     (tested / "results.json").write_text(json.dumps(result))
     (verdict,) = robustness.verdicts([tested])
-    assert verdict.verdict == "of 3 more accurate: 1; less accurate: 1; not told apart: 1"
+    assert verdict.verdict == "of 3: 1 more accurate, 1 less accurate, 1 not told apart"
     assert verdict.evidence.endswith(
         "more accurate: hash (+10.2); less accurate: median (-7.1); not told apart: dct (+0.0)"
     )
@@ -222,7 +222,7 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     report.write(tmp_path / "out2", folders)
     assert under not in (tmp_path / "out2" / "report.md").read_text()
     # The others are compared as ever, the group is not repeated there.
-    fig_6_1 = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
+    fig_6_1 = made[made.index("## Runs side by side") :].split("\n## ")[0]
     assert "other" in fig_6_1
     assert "gray_average_hash" not in fig_6_1
     assert "# What the network is fed, by bits" in text

@@ -351,27 +351,24 @@ def _comparisons_table(result: dict[str, Any]) -> str:
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
     """The claim of robustness, judged by every finished test: a line for each."""
     results, short = finished_networks(workdirs), short_names(workdirs)
-    asked = {group: _asked(result) for group, result in results.items()}
+    bases = [next(iter(result["networks"])) for result in results.values()]
     found = []
     for group, result in results.items():
         compared = compare(result)
         if not compared:
             continue
-        again = list(asked.values()).count(asked[group]) > 1
-        of = f" ({', '.join(short[workdir] for workdir in group)})" if again else ""
+        base, *others = result["networks"]
+        who = others[0] if len(others) == 1 else "others"
+        of = f" ({', '.join(short[w] for w in group)})" if bases.count(base) > 1 else ""
         over, _ = averaged_over(result)
         found.append(
             Verdict(
-                f"{asked[group]}{of}: accuracy under {over}, {severities_of(result)}",
+                f"robustness of {who} against {base}{of}: accuracy under {over}, "
+                f"{severities_of(result)}",
                 *(_of_one(result, *compared) if len(compared) == 1 else _of_several(compared)),
             )
         )
     return found
-
-
-def _asked(result: dict[str, Any]) -> str:
-    base, *others = result["networks"]
-    return f"robustness of {others[0] if len(others) == 1 else 'others'} against {base}"
 
 
 def _mean_difference(
@@ -416,14 +413,14 @@ def _of_several(compared: Sequence[Comparison]) -> tuple[str, str]:
     told: dict[str, list[Comparison]] = {verdict: [] for verdict in _ACCURATE.values()}
     for one in compared:
         told.setdefault(one.verdict, []).append(one)
-    counts = "; ".join(f"{verdict}: {len(which)}" for verdict, which in told.items())
+    counts = ", ".join(f"{len(which)} {verdict}" for verdict, which in told.items())
     named = "; ".join(
         f"{verdict}: "
         + ", ".join(f"{one.name} ({points(_without_interval(one.mean))})" for one in which)
         for verdict, which in told.items()
         if which
     )
-    return f"of {len(compared)} {counts}", f"points, mean over distortions: {named}"
+    return f"of {len(compared)}: {counts}", f"points, mean over distortions: {named}"
 
 
 def _few(names: Sequence[str]) -> str:
