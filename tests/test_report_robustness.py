@@ -122,6 +122,24 @@ def test_many_networks_are_compared_in_few_columns(tmp_path):
     assert (tmp_path / "out" / "figures" / "tested_differences.png").exists()
 
 
+def test_few_networks_are_drawn_by_distortion_and_many_by_name(tmp_path, monkeypatch):
+    drawn, plot = [], robustness.robustness_plots.plot_differences
+
+    def note(of_each, base, path):
+        drawn.append((list(of_each), list(next(iter(of_each.values())))))
+        plot(of_each, base, path)
+
+    monkeypatch.setattr(robustness.robustness_plots, "plot_differences", note)
+    for names in (["raw", "hash", "median"], ["raw", "hash", "median", "dct"]):
+        tested = make_robustness(tmp_path / str(len(names)), names)
+        report.write(tmp_path / "out", [tested])
+    over = "all 2 distortions"
+    assert drawn == [
+        (["clean", f"mean over {over}", "fog", "snow"], ["hash", "median"]),
+        (["hash", "median", "dct"], ["clean", over]),
+    ]
+
+
 def test_what_is_not_whole_is_named_and_the_report_goes_on(tmp_path):
     for name, networks in (("none", {}), ("half", {"raw": {"seeds": [0]}}), ("other", [1])):
         folder = make_robustness(tmp_path / name, ["raw"])

@@ -181,9 +181,18 @@ def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
     if not others:
         return ""
     over, _ = averaged_over(result)
-    of_each = {one.name: {"clean": one.clean, over: one.mean} for one in compare(result)}
+    compared = compare(result)
+    if len(compared) <= _MOST_BESIDE:
+        of_each = {"clean": {one.name: one.clean for one in compared}}
+        of_each[f"mean over {over}"] = {one.name: one.mean for one in compared}
+        for one in compared:
+            for distortion, difference, _ in differences(result, one.name):
+                of_each.setdefault(distortion.replace("_", " "), {})[one.name] = difference
+        title = f"Minus {base} with the same seeds, points: clean, in the mean and by distortion"
+    else:
+        of_each = {one.name: {"clean": one.clean, over: one.mean} for one in compared}
+        title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
     robustness_plots.plot_differences(of_each, base, figures / f"{name}_differences.png")
-    title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
     return (
         f"### Minus {base}, mean over {over}\n\n{_comparisons_table(result)}\n"
         f"{picture(title, f'{name}_differences.png')}"

@@ -73,21 +73,23 @@ def plot_differences(
     """Differences of networks from others, with their intervals: a line for each.
 
     Args:
-        of_each: by networks and by what they were tested on, as ``paired_difference`` gives them.
+        of_each: by networks and by what they were tested on, or the other way round, as
+            ``paired_difference`` gives them.
         base: the networks that they are from.
         path: of the figure.
     """
-    figure = new_figure(10, 1.2 + 0.42 * len(of_each))
+    together = max(map(len, of_each.values()))
+    figure = new_figure(10, 1.2 + (0.18 + 0.12 * together) * len(of_each))
     panel = figure.subplots()
     for place, differences in enumerate(of_each.values()):
-        for number, (tested_on, difference) in enumerate(differences.items()):
+        for number, (name, difference) in enumerate(differences.items()):
             if difference["mean"] is None:
                 continue
             y = place + 0.24 * (number - (len(differences) - 1) / 2)
             colour = COLOURS[number]
             if difference["ci95"]:
                 panel.plot(100 * np.array(difference["ci95"]), [y, y], color=colour, lw=2)
-            label = tested_on if place == 0 else None
+            label = name if place == 0 else None
             panel.plot([100 * difference["mean"]], [y], "o", color=colour, ms=5, label=label)
     panel.axvline(0, color="0.5", lw=0.8, ls="--", zorder=0)
     panel.set_yticks(range(len(of_each)), list(of_each))
