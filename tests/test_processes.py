@@ -211,8 +211,16 @@ def test_training_in_two_processes(tmp_path, npz):
         assert re.search(lost, outputs[1 - killed].read_text())
         outputs[1 - killed].unlink()
     assert max(saved_steps(interrupted)) == 40
+    # What those that were killed had logged after step 40 is no sign of these.
+    started = time.time_ns()
     both = start_both(interruptible, outputs)
-    wait_until(lambda: last_step(interrupted) > 40, both[0])
+    wait_until(
+        lambda: (
+            (interrupted / "metrics.jsonl").stat().st_mtime_ns > started
+            and last_step(interrupted) > 40
+        ),
+        both[0],
+    )
     for process in both:
         process.terminate()
     assert join_both(both, outputs) == [0, 0], [output.read_text() for output in outputs]
