@@ -21,7 +21,7 @@ from phash_jax.experiment import evaluate, make_evaluate_of
 from phash_jax.keys import AUGMENT, step_key
 from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.model import make_model
-from phash_jax.placement import BATCH
+from phash_jax.placement import BATCH, place
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.train import TrainingDivergedError, make_init, make_train_step, train
 
@@ -294,14 +294,20 @@ def test_every_step_and_every_device_drops_values_of_its_own(config, dataset):
     assert loss_of(0, 2, 8) != pytest.approx(first, rel=1e-4)
 
 
-def test_metrics_are_those_of_all_steps_however_they_are_put_together(
-    config, dataset, tmp_path, monkeypatch
-):
-    config.train.update({"num_steps": 5, "log_every": 5, "loop": "dispatch"})
-    *_, at_once = run(config, dataset, tmp_path / "at_once")
-    monkeypatch.setattr(training, "_STACKED", 2)
-    *_, in_pieces = run(config, dataset, tmp_path / "in_pieces")
-    assert without_time(at_once) == without_time(in_pieces)
+@pytest.mark.parametrize("num_steps", [2, 50, 101])
+def test_metrics_are_those_of_all_steps_however_they_are_put_together(num_steps):
+    placement = place(num_seeds=2, batch_size=4, devices=jax.devices()[:1])
+
+    def step(state, images, labels):
+        return state + 1.0, {"loss": 2 * state, "grad_norm": -state}
+
+    interval = training.make_train_interval(step, placement, streamed=True)
+    # Two groups of one seed.
+    groups, no_batch = [jnp.array([0.0]), jnp.array([1000.0])], (jnp.zeros((1, 4)),) * 2
+    _, metrics = interval(groups, lambda: no_batch, num_steps)
+    expected = np.arange(num_steps) + np.array([[0.0], [1000.0]])
+    np.testing.assert_array_equal(metrics["loss"], 2 * expected)
+    np.testing.assert_array_equal(metrics["grad_norm"], -expected)
 
 
 def test_the_time_before_a_stop_counts(config, dataset, tmp_path):
