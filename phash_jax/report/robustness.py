@@ -194,7 +194,7 @@ def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
         title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
     robustness_plots.plot_differences(of_each, base, figures / f"{name}_differences.png")
     return (
-        f"### Minus {base}, mean over {over}\n\n{_comparisons_table(result)}\n"
+        f"### Minus {base}, mean over {over}\n\n{_comparisons_table(base, compared)}\n"
         f"{picture(title, f'{name}_differences.png')}"
     )
 
@@ -346,12 +346,18 @@ def compare(result: dict[str, Any]) -> list[Comparison]:
     return found
 
 
-def _comparisons_table(result: dict[str, Any]) -> str:
-    base = next(iter(result["networks"]))
+def _comparisons_table(base: str, compared: Sequence[Comparison]) -> str:
     cells = [
-        ("networks", f"minus {base}, points", "so they are", "clean", "better under", "worse under")
+        (
+            "networks",
+            f"minus {base}, points",
+            "so they are",
+            "clean, points",
+            "better under",
+            "worse under",
+        )
     ]
-    for one in compare(result):
+    for one in compared:
         listed = (_few(which) or "none" for which in (one.better, one.worse))
         cells.append((one.name, points(one.mean), one.verdict, points(one.clean), *listed))
     return tables.markdown(cells)
