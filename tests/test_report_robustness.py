@@ -6,7 +6,14 @@ import re
 from conftest import make_workdir
 
 from phash_jax.metrics import read_metrics, rewrite_records
-from phash_jax.report import learning, report, rivals, robustness
+from phash_jax.report import (
+    learning,
+    report,
+    rivals,
+    robustness_plots,
+    robustness_verdicts,
+    tested_networks,
+)
 from phash_jax.report.collect import collect
 
 
@@ -62,12 +69,12 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     (damaged / "results.json").write_text("{")
     folders = [first, other, damaged, second, again, deeper]
     # Without the comparison they are runs that lie side by side.
-    assert robustness.tested_alike(folders) == [[folder] for folder in folders]
+    assert tested_networks.tested_alike(folders) == [[folder] for folder in folders]
     for name in ("runs", "augmented"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text('{"runs": {"raw": {}}}')
         folders.append(tmp_path / name)
-    assert robustness.tested_alike(folders) == [
+    assert tested_networks.tested_alike(folders) == [
         [first, second],
         [other],
         [damaged],
@@ -85,17 +92,17 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     # What would be a line between two points is not drawn.
     drawn = sorted(path.name for path in (tmp_path / "out" / "figures").glob("*severity.png"))
     assert drawn == ["deeper_by_severity.png"]
-    verdicts = robustness.verdicts(folders)
+    verdicts = robustness_verdicts.verdicts(folders)
     assert [verdict.claim.split(":")[0] for verdict in verdicts] == [
         "robustness of others against raw"
     ]
     pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
-    assert [v.claim.split(":")[0] for v in robustness.verdicts([*folders, pair])] == [
+    assert [v.claim.split(":")[0] for v in robustness_verdicts.verdicts([*folders, pair])] == [
         "robustness of others against raw (first, second)",
         "robustness of median_hash against raw (pair)",
     ]
     twin = make_robustness(tmp_path / "twin", ["raw", "median_hash"], parent="augmented")
-    assert [v.claim.split(":")[0] for v in robustness.verdicts([pair, twin])] == [
+    assert [v.claim.split(":")[0] for v in robustness_verdicts.verdicts([pair, twin])] == [
         "robustness of median_hash against raw (pair)",
         "robustness of median_hash against raw (twin)",
     ]
@@ -103,12 +110,12 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
 
 def test_many_networks_are_compared_in_few_columns(tmp_path):
     tested = make_robustness(tmp_path / "tested", ["raw", "hash", "median", "dct"])
-    result = robustness.read_result(tested, "networks")
+    result = tested_networks.read_result(tested, "networks")
     result["networks"]["hash"]["accuracy"] = {"fog": [[0.5, 0.7]], "snow": [[0.1, 0.31]]}
     result["networks"]["median"]["accuracy"] = {"fog": [[0.2, 0.4]], "snow": [[0.06, 0.258]]}
     result["networks"]["median"]["clean"] = [0.55, 0.56]
     (tested / "results.json").write_text(json.dumps(result))
-    (verdict,) = robustness.verdicts([tested])
+    (verdict,) = robustness_verdicts.verdicts([tested])
     assert verdict.verdict == "of 3: 1 more accurate, 1 less accurate, 1 not told apart"
     assert verdict.evidence.endswith(
         "more accurate: hash (+10.2); less accurate: median (-7.1); not told apart: dct (+0.0)"
@@ -123,13 +130,13 @@ def test_many_networks_are_compared_in_few_columns(tmp_path):
 
 
 def test_few_networks_are_drawn_by_distortion_and_many_by_name(tmp_path, monkeypatch):
-    drawn, plot = [], robustness.robustness_plots.plot_differences
+    drawn, plot = [], robustness_plots.plot_differences
 
     def note(of_each, base, path):
         drawn.append((list(of_each), list(next(iter(of_each.values())))))
         plot(of_each, base, path)
 
-    monkeypatch.setattr(robustness.robustness_plots, "plot_differences", note)
+    monkeypatch.setattr(robustness_plots, "plot_differences", note)
     for names in (["raw", "hash", "median"], ["raw", "hash", "median", "dct"]):
         tested = make_robustness(tmp_path / str(len(names)), names)
         report.write(tmp_path / "out", [tested])
@@ -148,7 +155,7 @@ def test_what_is_not_whole_is_named_and_the_report_goes_on(tmp_path):
         report.write(tmp_path / "out", [folder])
         made = (tmp_path / "out" / "report.md").read_text()
         assert "results.json is damaged" in made
-        assert robustness.verdicts([folder]) == []
+        assert robustness_verdicts.verdicts([folder]) == []
 
 
 def test_networks_tested_on_other_pictures_are_not_put_beside_their_own(tmp_path):
@@ -164,20 +171,20 @@ def test_networks_tested_on_other_pictures_are_not_put_beside_their_own(tmp_path
 
 def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
     tested = make_robustness(tmp_path / "tested", ["raw", "median_hash"])
-    result = robustness.read_result(tested, "networks")
+    result = tested_networks.read_result(tested, "networks")
     result["networks"]["median_hash"]["clean"] = [0.0, 0.5]
     (tested / "results.json").write_text(json.dumps(result))
-    (verdict,) = robustness.verdicts([tested])
+    (verdict,) = robustness_verdicts.verdicts([tested])
     assert "of clean accuracy lost - against 40.0 %" in verdict.evidence
 
 
 def test_a_network_in_a_folder_of_another_name_has_it_beside_its_own(tmp_path):
     tested = make_robustness(tmp_path / "tested", ["raw", "median_hash", "phash (b/phash)"])
-    result = robustness.read_result(tested, "networks")
+    result = tested_networks.read_result(tested, "networks")
     result["networks"]["median_hash"]["folder"] = "runs/median_hash_noise"
     result["networks"]["phash (b/phash)"]["folder"] = "b/phash"
     (tested / "results.json").write_text(json.dumps(result))
-    named = list(robustness.read_joined([tested])["networks"])
+    named = list(tested_networks.read_joined([tested])["networks"])
     assert named == ["raw", "median_hash (median_hash_noise)", "phash (b/phash)"]
 
 

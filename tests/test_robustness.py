@@ -18,8 +18,8 @@ from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
 from phash_jax.metrics import read_by
 from phash_jax.networks import restore_all
-from phash_jax.report import report
-from phash_jax.report import robustness as tables
+from phash_jax.report import report, robustness_verdicts, tested_networks
+from phash_jax.report import robustness as robustness_section
 from phash_jax.train import train
 from phash_jax.workdir import WorkdirError, claim
 
@@ -315,7 +315,7 @@ def test_tables_follow_the_numbers():
     result = make_result()
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in tables.means_table(result).splitlines()
+        for line in robustness_section.means_table(result).splitlines()
     ]
     assert rows[0][4] == "mean over all 1 distortions"
     assert rows[2][:3] == ["plain", "2", "4,000"]
@@ -325,7 +325,7 @@ def test_tables_follow_the_numbers():
     assert rows[2][5].startswith("37.0 % [")
     assert rows[2][6:] == ["61.0 %", "41.0 %"]
     assert rows[3][4].startswith("71.5 % [")
-    ((name, difference, adjusted),) = tables.differences(result, "hashed")
+    ((name, difference, adjusted),) = robustness_verdicts.differences(result, "hashed")
     assert name == "brightness"
     assert difference["mean"] == pytest.approx(0.205)
     assert adjusted < 0.05
@@ -333,13 +333,13 @@ def test_tables_follow_the_numbers():
 
 def test_networks_are_compared_with_those_of_the_same_seeds():
     result = make_result()
-    in_order = tables.differences(result, "hashed")
+    in_order = robustness_verdicts.differences(result, "hashed")
     hashed = result["networks"]["hashed"]
     hashed["seeds"].reverse()
     hashed["clean"].reverse()
     for by_seed in hashed["accuracy"]["brightness"]:
         by_seed.reverse()
-    assert tables.differences(result, "hashed") == in_order
+    assert robustness_verdicts.differences(result, "hashed") == in_order
 
 
 def test_report_judges_and_shows_the_grid(trained, tmp_path):
@@ -394,9 +394,9 @@ def test_draws_are_those_of_grids_begun_before():
 
 def test_the_mean_is_over_the_fifteen_alone_where_all_were_tested():
     fifteen = list(GROUPS["cifar10c"])
-    over, chosen = tables.averaged_over({"distortions": ["swirl", *fifteen]})
+    over, chosen = tested_networks.averaged_over({"distortions": ["swirl", *fifteen]})
     assert (over, chosen) == ("the 15 of CIFAR-10-C", fifteen)
-    assert tables.averaged_over({"distortions": ["fog"]})[1] == ["fog"]
+    assert tested_networks.averaged_over({"distortions": ["fog"]})[1] == ["fog"]
 
 
 def test_differences_are_adjusted_for_the_number_of_distortions_and_of_networks():
@@ -404,10 +404,10 @@ def test_differences_are_adjusted_for_the_number_of_distortions_and_of_networks(
     result["distortions"] = ["brightness", "fog"]
     for networks in result["networks"].values():
         networks["accuracy"]["fog"] = networks["accuracy"]["brightness"]
-    for _, difference, adjusted in tables.differences(result, "hashed"):
+    for _, difference, adjusted in robustness_verdicts.differences(result, "hashed"):
         assert adjusted == pytest.approx(2 * difference["p"])
     # Alone the difference is told apart, as one of six alike it is not.
-    (alone,) = tables.compare(result)
+    (alone,) = robustness_verdicts.compare(result)
     assert (alone.verdict, 0.01 < alone.mean["p"] < 0.05) == ("more accurate", True)
     result["networks"] |= {f"hashed {i}": result["networks"]["hashed"] for i in range(5)}
-    assert {one.verdict for one in tables.compare(result)} == {"not told apart"}
+    assert {one.verdict for one in robustness_verdicts.compare(result)} == {"not told apart"}

@@ -42,6 +42,11 @@ def points(statistic: dict[str, Any]) -> str:
     )
 
 
+def without_interval(statistic: dict[str, Any]) -> dict[str, Any]:
+    """For lists of many, where an interval each would hide the names."""
+    return {**statistic, "ci95": None}
+
+
 def number_with_interval(statistic: dict[str, Any]) -> str:
     """A mean of four decimals, and its interval where there is one."""
     low_high = statistic["ci95"]

@@ -11,7 +11,7 @@ from phash_jax import tables
 from phash_jax.report import robustness_plots
 from phash_jax.report.collect import folders_of_job
 from phash_jax.report.formats import percent, picture
-from phash_jax.report.robustness import read_result
+from phash_jax.report.tested_networks import read_result
 
 # Of fewer not one may be taken for another at a rate of a thousandth.
 _FEWEST_PAIRS = 1000

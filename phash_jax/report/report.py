@@ -23,6 +23,7 @@ from phash_jax.report import (
     plots,
     rivals,
     robustness,
+    robustness_verdicts,
     studies,
 )
 from phash_jax.report.collect import Run, collect, short_names
@@ -151,7 +152,7 @@ def _validated(runs: Sequence[Run]) -> list[str]:
 
 
 def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
-    of_study, of_robustness = judge(runs), robustness.verdicts(workdirs)
+    of_study, of_robustness = judge(runs), robustness_verdicts.verdicts(workdirs)
     if not of_study and not of_robustness:
         return ""
     judged_tables = [

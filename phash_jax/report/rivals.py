@@ -14,7 +14,7 @@ from phash_jax.report.collect import Run, read_config, recipe
 from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, DPI, GRID
-from phash_jax.report.robustness import (
+from phash_jax.report.tested_networks import (
     averaged_over,
     finished_networks,
     per_seed,

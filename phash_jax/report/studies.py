@@ -12,6 +12,7 @@ from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
 from phash_jax.report import hash_robustness, robustness
 from phash_jax.report.collect import folders_of_job, read_config, short_names
 from phash_jax.report.formats import picture
+from phash_jax.report.tested_networks import tested_alike
 from phash_jax.workdir import flatten
 
 
@@ -37,7 +38,7 @@ def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:
     ):
         joint = job == "robustness"
         of_job = (
-            robustness.tested_alike(workdirs)
+            tested_alike(workdirs)
             if joint
             else [[folder] for folder in folders_of_job(workdirs, job)]
         )

@@ -15,7 +15,7 @@ from phash_jax.published import FED, PUBLISHED
 from phash_jax.report.collect import Run, recipe
 from phash_jax.report.differences import UNDECIDED, conclusion
 from phash_jax.report.fig_5_5 import ORIGINAL, differences, is_within, sweeps
-from phash_jax.report.formats import percent, points
+from phash_jax.report.formats import percent, points, without_interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _ablations(rows: Sequence[Run]) -> Verdict:
     found = {"better": [], "worse": [], "not told apart": [], UNDECIDED: []}
     for run, difference, adjusted in compared:
         found[conclusion(difference, adjusted)].append(
-            f"{run.row} ({points({**difference, 'ci95': None})})"
+            f"{run.row} ({points(without_interval(difference))})"
         )
     evidence = "; ".join(
         f"{word}: {len(names)} of {len(compared)}"

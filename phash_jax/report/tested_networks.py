@@ -1,0 +1,150 @@
+"""Results of the job robustness: read, joined where they are of one test, and their means."""
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phash_jax.distortions import GROUPS
+from phash_jax.json_files import damaged, read_json
+from phash_jax.report.collect import folders_of_job, read_config
+from phash_jax.workdir import FREE_FIELDS, flatten
+
+_BENCHMARK = GROUPS["cifar10c"]
+_OF_NETWORKS = {"folder", "seeds", "num_steps", "clean", "accuracy"}
+
+
+def read_result(workdir: Path, tested: str) -> dict[str, Any]:
+    """The ``results.json`` of either job.
+
+    Args:
+        workdir: of the job.
+        tested: what it tests, "networks" or "hashes".
+
+    Raises:
+        ValueError: it is not there or damaged.
+    """
+    path, then = workdir / "results.json", "start its command again"
+    try:
+        result = read_json(path, dict, then=then)
+    except FileNotFoundError as error:
+        raise ValueError(f"not finished: no results.json in {workdir}") from error
+    of_each = result.get(tested)
+    if not {"severities", "distortions"} <= result.keys() or not isinstance(of_each, dict):
+        raise damaged(path, "it is not the result of this job", then)
+    wanted = _OF_NETWORKS if tested == "networks" else set()
+    whole = [isinstance(of, dict) and of.keys() >= wanted for of in of_each.values()]
+    if not whole or not all(whole):
+        raise damaged(path, f"what it says of the {tested} is not whole", then)
+    return result
+
+
+def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
+    """Those of the workdirs that are of this job, together those that are one test.
+
+    They have the same images and distortions, and their networks are runs of the same comparison,
+    trained for as many steps, tested one after another. The comparison is one of the workdirs too:
+    runs that only lie side by side are not taken for one. Nor is a run that was tested twice for
+    two.
+    """
+    comparisons = {Path(w).absolute().name for w in workdirs if read_config(Path(w)).get("runs")}
+    groups: dict[str, list[Path]] = {}
+    names: dict[str, set[str]] = {}
+    for workdir in folders_of_job(workdirs, "robustness"):
+        test, networks = _test_and_networks(workdir, comparisons)
+        key = test if not names.get(test, set()) & networks else str(workdir)
+        groups.setdefault(key, []).append(workdir)
+        names.setdefault(key, set()).update(networks)
+    return list(groups.values())
+
+
+def _test_and_networks(workdir: Path, comparisons: set[str]) -> tuple[str, set[str]]:
+    """What was tested how, and the names of the networks; the workdir's own name where it is alone.
+
+    Args:
+        workdir: of the job robustness, perhaps a damaged one.
+        comparisons: names of folders of runs.
+    """
+    alone = str(workdir), set()
+    try:
+        result = read_result(workdir, "networks")
+        trained = {
+            (Path(of["folder"]).parent.name, of["num_steps"]) for of in result["networks"].values()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return alone
+    if len(trained) != 1 or not {name for name, _ in trained} <= comparisons:
+        return alone
+    asked = {
+        field: value
+        for field, value in flatten(read_config(workdir)).items()
+        if field.startswith(("data.", "distortions.")) and field not in FREE_FIELDS
+    }
+    tested = [result.get(name) for name in ("test_size", "severities", "distortions")]
+    return repr((sorted(asked.items()), tested, trained)), set(result["networks"])
+
+
+def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
+    """The results of workdirs that were ``tested_alike`` as one.
+
+    Raises:
+        ValueError: one is not there or damaged.
+    """
+    found = [read_result(workdir, "networks") for workdir in workdirs]
+    networks = {
+        _with_folder(name, of): of for result in found for name, of in result["networks"].items()
+    }
+    return {**found[0], "networks": networks}
+
+
+def _with_folder(name: str, networks: dict[str, Any]) -> str:
+    """A config's name says too little of networks trained with fields of their own."""
+    folder = Path(networks["folder"]).name
+    return name if folder in re.split(r"[ (/)]", name) else f"{name} ({folder})"
+
+
+def finished_networks(workdirs: Sequence[Path]) -> dict[tuple[Path, ...], dict[str, Any]]:
+    """Results of the job robustness by the workdirs they are of; the sections say what is not."""
+    found = {}
+    for group in tested_alike(workdirs):
+        with contextlib.suppress(OSError, ValueError):
+            found[tuple(group)] = read_joined(group)
+    return found
+
+
+def averaged_over(result: dict[str, Any]) -> tuple[str, list[str]]:
+    """What the means are over: CIFAR-10-C's 15 where all were tested, else all that were."""
+    tested = result["distortions"]
+    if set(_BENCHMARK) <= set(tested):
+        return "the 15 of CIFAR-10-C", list(_BENCHMARK)
+    return f"all {len(tested)} distortions", tested
+
+
+def severities_of(result: dict[str, Any]) -> str:
+    """Those that were tested, as a text."""
+    severities = result["severities"]
+    return f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
+
+
+def per_seed(
+    networks: dict[str, Any], chosen: Sequence[str], *, severity: int | None = None
+) -> list[float]:
+    """Mean accuracy over distortions and severities, one number per seed.
+
+    Args:
+        networks: one of ``result["networks"]``.
+        chosen: distortions that were tested.
+        severity: index into the severities; None for all of them.
+    """
+    grid = np.array([networks["accuracy"][name] for name in chosen])
+    grid = grid if severity is None else grid[:, severity : severity + 1]
+    return grid.mean((0, 1)).tolist()
+
+
+def lost_shares(networks: dict[str, Any], chosen: Sequence[str]) -> list[float | None]:
+    """The share of its clean accuracy that each seed loses under distortions."""
+    distorted = per_seed(networks, chosen)
+    return [1 - d / c if c else None for d, c in zip(distorted, networks["clean"], strict=True)]
