@@ -238,7 +238,9 @@ def k_nearest(
     size = _power_of_two(len(queries), at_most=_NEAREST_QUERIES)
     tile = _power_of_two(len(codes), at_most=_NEAREST_CODES)
     tiles = np.pad(codes, ((0, -len(codes) % tile), (0, 0))).reshape(-1, tile, codes.shape[1])
-    index, bits = _nearest(mesh, _deal(queries, size, mesh), tiles, np.int32(len(codes)), k=k)
+    # The caller may be within a mesh of its own.
+    with jax.set_mesh(mesh):
+        index, bits = _nearest(mesh, _deal(queries, size, mesh), tiles, np.int32(len(codes)), k=k)
     return Nearest(_collect(index, len(queries)), _collect(bits, len(queries)))
 
 
@@ -315,12 +317,14 @@ def _counts(search: _Search) -> Int64[np.ndarray, " lanes"]:
     tile = _tile(search.mesh, search.lanes.shape[1])
     share = -(-len(search.lanes) // search.mesh.size)
     size = _power_of_two(share, at_most=tile.lanes)
-    counts = _count(
-        search.mesh,
-        _deal(search.lanes, size, search.mesh),
-        _deal(search.start, size, search.mesh),
-        *_row_blocks(search.rows, search.radius, tile),
-    )
+    # The caller may be within a mesh of its own.
+    with jax.set_mesh(search.mesh):
+        counts = _count(
+            search.mesh,
+            _deal(search.lanes, size, search.mesh),
+            _deal(search.start, size, search.mesh),
+            *_row_blocks(search.rows, search.radius, tile),
+        )
     return _collect(counts, len(search.lanes)).astype(np.int64)
 
 
@@ -344,7 +348,8 @@ def _positions(
             # All batches of one size are one compilation.
             filled = np.pad(batch, (0, share * mesh.size - len(batch)), mode="edge")
             lanes = _deal(search.lanes[filled], size, mesh)
-            hits = np.asarray(_hits(mesh, tile.steps, lanes, rows, radii))
+            with jax.set_mesh(mesh):
+                hits = np.asarray(_hits(mesh, tile.steps, lanes, rows, radii))
             device, chunk, segment, group, lane = np.unravel_index(np.flatnonzero(hits), hits.shape)
             lane = (chunk * mesh.size + device) * size + lane
             segment = (segment * num_groups + group)[lane < len(batch)]

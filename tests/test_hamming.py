@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.sharding import AxisType
 
 from phash_jax import codes, hamming
 
@@ -125,6 +126,19 @@ def test_eight_devices_find_what_one_finds(b):
         found = hamming.pairs_within(a, b, radius=2, max_pairs=10**6, devices=devices)
         assert hamming.count_within(a, b, radius=2, devices=devices) == found.total
         np.testing.assert_array_equal(listed(found), expected)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_searches_work_within_a_mesh_of_the_callers(kind):
+    a, b = make_codes(0, 30, 2, num_random_bits=6), make_codes(1, 50, 2, num_random_bits=6)
+    mesh = jax.make_mesh((4, 2), ("batch", "model"), (kind, kind))
+    with jax.set_mesh(mesh):
+        counts = hamming.count_within(a, b, radius=4, devices=ONE)
+        pairs = hamming.pairs_within(a, b, radius=4, max_pairs=1500, devices=EIGHT)
+        nearest = hamming.k_nearest(a, b, k=3)
+    np.testing.assert_array_equal(counts, (bits(a, b) <= 4).sum())
+    np.testing.assert_array_equal(listed(pairs), expected_pairs(a, b, 4))
+    np.testing.assert_array_equal(nearest.distance, np.sort(bits(a, b), axis=1)[:, :3])
 
 
 def test_codes_of_many_words_are_searched():
