@@ -5,6 +5,7 @@ import errno
 import hashlib
 import logging as standard_logging
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -147,8 +148,9 @@ def _reason(error: BaseException) -> str:
 def restore_newest(directory: Path, state: Any, *, logged: int | None = None) -> Any | None:
     """The newest checkpoint that can be read, or None where there is none at all.
 
-    Damaged ones (unreadable, or not the bytes that were saved) are reported and deleted, so that
-    training on from an older one can write them again. All processes of a job must call it, and
+    Damaged ones (unreadable, or not the bytes that were saved) are reported and moved to
+    ``<step>.passed_over``, so that training on from an older one can write them again, and nothing
+    is lost where the disk could not be read for a while. All processes of a job must call it, and
     each reads by itself: what one finds damaged cannot leave another waiting.
 
     Args:
@@ -162,6 +164,7 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
 
     Raises:
         CheckpointError: there are checkpoints, but every one is damaged, or not for all processes.
+        MemoryError: there is not enough to read one.
     """
     with _by_itself():
         restored, damaged = _newest_good(directory, state, logged=logged)
@@ -174,8 +177,8 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
             raise _all_damaged(directory, damaged, "to train from the start")
         if processes.is_first():
             for step in damaged:
-                ocp.delete(Path(directory).absolute() / str(step))
-    processes.wait("damaged ones deleted")
+                _put_aside(Path(directory) / str(step))
+    processes.wait("damaged ones put aside")
     return jax.tree.map(np.asarray, restored)
 
 
@@ -248,6 +251,13 @@ def _saved(directory: Path) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.name), reverse=True)
 
 
+def _put_aside(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.passed_over")
+    if aside.exists():
+        shutil.rmtree(aside)
+    path.rename(aside)
+
+
 def _newest_good(
     directory: Path, state: Any, *, logged: int | None = None
 ) -> tuple[Any | None, list[int]]:
@@ -279,6 +289,8 @@ def _newest_good(
             saved = (ocp.metadata(path).custom_metadata or {}).get("sha256")
             if digest(restored) != saved:
                 raise ValueError("its arrays are not the ones that were saved")
+        except MemoryError:
+            raise
         except Exception as error:  # Orbax raises many kinds for a damaged file.
             logging.warning(
                 "checkpoint of step %s in %s is damaged and is passed over: %s",

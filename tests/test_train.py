@@ -355,7 +355,7 @@ def without_time(records):
 
 
 def newest_array_file(workdir):
-    newest = max((p for p in (workdir / "checkpoints").iterdir()), key=lambda p: int(p.name))
+    newest = max((workdir / "checkpoints").iterdir(), key=lambda p: int(p.name))
     return newest, max((p for p in newest.rglob("d/*")), key=lambda p: p.stat().st_size)
 
 
@@ -381,6 +381,31 @@ def test_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
     assert bytes_of(again[0]) == bytes_of(whole[0])
     assert without_time(again[2]) == without_time(whole[2])
     assert checkpoint.restore_newest(tmp_path / "checkpoints", whole[0]).step[0] == 20
+    # Perhaps it was the disk that could not be read for a while.
+    assert (tmp_path / "checkpoints" / "20.passed_over").is_dir()
+
+
+def test_of_a_checkpoint_damaged_again_the_newer_one_is_kept(config, dataset, tmp_path):
+    for number in range(2):
+        run(config, dataset, tmp_path)
+        newest = tmp_path / "checkpoints" / "20"
+        shutil.rmtree(newest / "state")
+        (newest / f"{number}.txt").touch()
+    assert int(run(config, dataset, tmp_path)[0].step[0]) == 20
+    assert (tmp_path / "checkpoints" / "20.passed_over" / "1.txt").exists()
+    assert not (tmp_path / "checkpoints" / "20.passed_over" / "0.txt").exists()
+
+
+def test_want_of_memory_is_no_damage(config, dataset, tmp_path, monkeypatch):
+    run(config, dataset, tmp_path)
+
+    def load(path, abstract):
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint.ocp, "load", load)
+    with pytest.raises(MemoryError):
+        run(config, dataset, tmp_path)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"10", "20"}
 
 
 def test_all_checkpoints_damaged_is_an_error(config, dataset, tmp_path):
