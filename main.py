@@ -92,6 +92,8 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
             with kept_programs():
                 summary = importlib.import_module(JOBS[config.job]).run(config, workdir)
     except jax.errors.JaxRuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise processes.lost(error) from error
     except StopRequestedError:
         processes.leave()
@@ -130,17 +132,19 @@ def main(argv: list[str]) -> None:
     except StopRequestedError as stop:
         print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
         sys.exit(stop.exit_code)
-    except (OSError, ValueError, UserError) as error:
+    except Exception as error:
+        # Asked for by --verbosity=1.
+        logging.debug("where the error came from:", exc_info=True)
         if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
-        _fail(error)
-    except Exception as error:
         if is_out_of_memory(error):
             reason = (str(error).splitlines() or ["it is not said for what"])[0]
             _fail(
                 f"there is not enough memory ({reason}): take fewer or smaller images, smaller "
-                "batches, or fewer seeds at once"
+                "batches (train.batch_size, test_batch_size), or fewer seeds at once"
             )
+        if isinstance(error, (OSError, ValueError, UserError)):
+            _fail(error)
         if not flags.FLAGS.distributed:
             raise
         traceback.print_exc()

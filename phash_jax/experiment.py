@@ -23,11 +23,16 @@ from phash_jax.losses import Teacher
 from phash_jax.model import make_model
 from phash_jax.networks import check_unseen, restore, warn_of_other_pictures
 from phash_jax.placement import Placement, to_host, use_cpu_cores
+from phash_jax.processes import ProcessesError
 from phash_jax.published import is_comparable
 from phash_jax.report import report
 from phash_jax.runs import named_runs
 from phash_jax.train import Test, TrainingDivergedError, TrainState, train
-from phash_jax.workdir import claim, keep_images, locked
+from phash_jax.workdir import WorkdirError, claim, keep_images, locked
+
+# The disk, the memory, or another process: the next run would fail of them too.
+_OF_ALL_RUNS = (OSError, MemoryError, ProcessesError, WorkdirError)
+_OF_ONE_RUN = (ValueError, CheckpointError, TrainingDivergedError)
 
 
 class RunFailedError(UserError):
@@ -135,8 +140,8 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
     except ValueError as error:
         raise ValueError(f"train.teacher: {error}") from error
     if processes.is_first():
-        warn_of_other_pictures(networks, source=config.data.name)
-    check_unseen(networks, source=config.data.name, validation_share=config.data.validation_share)
+        warn_of_other_pictures(networks, data=config.data.to_dict())
+    check_unseen(networks, data=config.data.to_dict())
     taught = config.model.num_outputs or len(dataset.class_names)
     if networks.model.num_outputs != taught:
         raise ValueError(
@@ -202,7 +207,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 
 def _run_each(runs: list, only: list[str], workdir: Path) -> str:
-    failed, loaded, dataset, summary = [], None, None, ""
+    failed, first_error, loaded, dataset, summary = [], None, None, None, ""
     first = processes.is_first()
     finished, damaged = _read_finished(runs)
     for run, run_workdir in runs:
@@ -218,10 +223,17 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 if isinstance(dataset, ValueError):
                     raise dataset
                 finished[run.name] = _run_one(run, dataset, run_workdir)
-            except (ValueError, CheckpointError, TrainingDivergedError, JaxRuntimeError) as error:
-                # What a collective raises when another process has ended.
-                if isinstance(error, JaxRuntimeError) and processes.count() > 1:
+            except _OF_ALL_RUNS:
+                raise
+            # Somebody's own distortion or loss may raise anything.
+            except Exception as error:
+                foreseen = isinstance(error, _OF_ONE_RUN)
+                # Of several processes another may have ended, or only this one have failed.
+                if not foreseen and processes.count() > 1:
                     raise
+                if not (foreseen or isinstance(error, JaxRuntimeError)):
+                    logging.exception("run %s:", run.name)
+                first_error = first_error or error
                 if first:
                     results.write_failure(run_workdir, error)
                 if len(runs) > 1:
@@ -240,5 +252,5 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
         summary = report.write(workdir, [workdir])
     processes.wait("reported")
     if failed:
-        raise RunFailedError(" ".join(failed))
+        raise RunFailedError(" ".join(failed)) from first_error
     return summary

@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,8 +34,7 @@ class Networks:
         seeds: one per network.
         step: updates they were trained for.
         preprocess: key of ``PREPROCESS``, what they are fed.
-        data: the source of the images they were trained on, ``config.data.name``.
-        validation_share: of those images that they were not trained on.
+        data: what they were trained on, the fields of ``config.data``.
         sha256: of the checkpoint.
         model: the module.
         variables: its parameters (or their moving average) and running statistics, float32, seeds
@@ -48,8 +48,7 @@ class Networks:
     seeds: list[int]
     step: int
     preprocess: str
-    data: str
-    validation_share: float
+    data: dict[str, Any]
     sha256: str
     model: ConvNet
     variables: PyTree[Array]
@@ -121,31 +120,53 @@ def restore_all(
     return [renamed(folder, networks) for folder, (_, networks) in zip(folders, found, strict=True)]
 
 
-def warn_of_other_pictures(networks: Networks, *, source: str) -> None:
-    """Logs a warning where networks were trained on another source than ``config.data.name``."""
-    if networks.data != source:
+def warn_of_other_pictures(networks: Networks, *, data: Mapping[str, Any]) -> None:
+    """Logs a warning where networks were trained on pictures that are not those of ``data``."""
+    theirs, ours = _pictures(networks.data), _pictures(data)
+    if theirs != ours:
         logging.warning(
-            "the networks in %s were trained on %s pictures, these are %s ones",
+            "the networks in %s were trained on the pictures of %s, these are of %s",
             networks.folder,
-            networks.data,
-            source,
+            theirs,
+            ours,
         )
 
 
-def check_unseen(networks: Networks, *, source: str, validation_share: float) -> None:
+def check_unseen(networks: Networks, *, data: Mapping[str, Any]) -> None:
     """ValueError where networks were trained on images that are held out for validation here.
 
     Args:
         networks: of any run.
-        source: ``config.data.name``; of another one nothing is known.
-        validation_share: ``config.data.validation_share``.
+        data: fields of ``config.data``; of networks trained on other pictures nothing is known.
     """
-    if networks.data == source and validation_share > networks.validation_share:
+    if not data["validation_share"] or _pictures(networks.data) != _pictures(data):
+        return
+    if _num_trained_on(networks.data) > _num_trained_on(data):
+        sizes_differ = networks.data["train_size"] != data["train_size"]
+
+        def split(of: Mapping[str, Any]) -> str:
+            size = f" of data.train_size={of['train_size']}" if sizes_differ else ""
+            return f"data.validation_share={of['validation_share']}{size}"
+
         raise ValueError(
-            f"the networks in {networks.folder} were trained with data.validation_share="
-            f"{networks.validation_share}, on images that data.validation_share={validation_share} "
-            "keeps to be tested with: train them with that share too"
+            f"the networks in {networks.folder} were trained with {split(networks.data)}, on "
+            f"images that {split(data)} keeps to be tested with: train them with that too"
         )
+
+
+def _pictures(data: Mapping[str, Any]) -> str:
+    """Which pictures a source holds, whatever is done with them."""
+    if data["name"] == "file":
+        return f"file {Path(data['path']).expanduser().resolve()}"
+    if data["name"] == "synthetic":
+        return f"synthetic (data.seed={data['seed']}, data.image_size={data['image_size']})"
+    return data["name"]
+
+
+def _num_trained_on(data: Mapping[str, Any]) -> float:
+    """How many of a source's pictures are not held out, the last ones being; or their share."""
+    size = data["train_size"] if data["name"] == "synthetic" else 1
+    return size * (1 - data["validation_share"])
 
 
 def _runs_in(workdir: Path) -> list[Path]:
@@ -223,8 +244,7 @@ def restore(
         seeds=seeds,
         step=step,
         preprocess=config.preprocess,
-        data=config.data.name,
-        validation_share=config.data.validation_share,
+        data=config.data.to_dict(),
         sha256=sha256,
         model=model,
         variables={

@@ -1,5 +1,6 @@
 """results.json: what every seed of a run reached, with mean and 95 % interval; failure.json."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,9 @@ def write(workdir: Path, runs: dict[str, dict[str, Any]]) -> None:
 
 
 def write_failure(workdir: Path, error: Exception) -> None:
-    """Writes to ``failure.json`` why a run has no result."""
-    write_json(workdir / "failure.json", {"error": str(error)})
+    """Writes to ``failure.json`` why a run has no result, and where that was raised."""
+    where = "".join(traceback.format_exception(error))
+    write_json(workdir / "failure.json", {"error": str(error), "traceback": where})
 
 
 def clear_failure(workdir: Path) -> None:

@@ -140,10 +140,8 @@ def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
         image_shape=test.images.shape[1:],
     )
     for networks in all_networks:
-        warn_of_other_pictures(networks, source=config.data.name)
-        check_unseen(
-            networks, source=config.data.name, validation_share=config.data.validation_share
-        )
+        warn_of_other_pictures(networks, data=config.data.to_dict())
+        check_unseen(networks, data=config.data.to_dict())
     _check_same(workdir, all_networks)
     provenance.record(workdir)
     if not (workdir / "distortions.png").exists():

@@ -14,11 +14,16 @@ from phash_jax.errors import UserError
 from phash_jax.fields import is_read
 from phash_jax.json_files import damaged, read_json, write_json
 
-# Where the data lies, which of the runs to train, how often they are tested meanwhile, and what is
-# listed of a finished catalog do not change what a run is. Nor do fields its job does not read.
+# Where the data lies, which of the runs to train, how often they are saved and tested meanwhile,
+# how much memory that takes, and what is listed of a finished catalog do not change what a run is.
+# Nor do fields its job does not read.
 FREE_FIELDS = (
     "only",
+    "test_batch_size",
     "data.dir",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.prefetch",
     "train.test_every",
     "pictures.near_hash",
     "pictures.near_radius",

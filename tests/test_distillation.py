@@ -202,7 +202,10 @@ def test_a_teacher_of_other_pictures_teaches_with_a_warning(
     assert "were trained on" not in caplog.text
     config.data.name = "cifar10"
     experiment._restore_teacher(config, dataset, tmp_path)
-    assert "were trained on synthetic pictures, these are cifar10 ones" in caplog.text
+    assert (
+        "were trained on the pictures of synthetic (data.seed=0, data.image_size=32), these are of"
+        in caplog.text
+    )
 
 
 def test_a_workdir_in_which_nothing_was_learned_forgets_its_teacher(networks, tmp_path):

@@ -1,6 +1,9 @@
 """The job of training, one run of it."""
 
 import dataclasses
+import errno
+import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,6 +114,58 @@ def test_a_run_with_pictures_of_its_own_has_them_loaded(config, dataset, tmp_pat
     with pytest.raises(UserError, match="far enough"):
         experiment._run_each(runs, [], tmp_path)
     assert asked == [False, True]
+
+
+def test_an_error_nobody_foresaw_ends_one_run_and_says_where_it_was(
+    config, dataset, tmp_path, monkeypatch, caplog
+):
+    def of_somebody(run, *given):
+        raise TypeError("a distortion that takes no key") if run.name == "a" else ValueError("told")
+
+    monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
+    monkeypatch.setattr(experiment, "_run_one", of_somebody)
+    with config.unlocked():
+        config.runs = ConfigDict({"a": {}, "b": {}})
+    claim(tmp_path, config)
+    runs = named_runs(config, tmp_path)
+    for run, folder in runs:
+        claim(folder, run)
+    with pytest.raises(UserError, match=r"run a: a distortion.* run b: told") as raised:
+        experiment._run_each(runs, [], tmp_path)
+    assert isinstance(raised.value.__cause__, TypeError)
+    # Of what was foreseen the message says enough.
+    shown = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert shown == [TypeError]
+    for name in ("a", "b"):
+        failure = json.loads((tmp_path / name / "failure.json").read_text())
+        assert "in of_somebody" in failure["traceback"]
+    # Of several processes only this one may have failed.
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    monkeypatch.setattr(processes, "any_of", lambda flag: flag)
+    monkeypatch.setattr(processes, "as_first", lambda flag: flag)
+    monkeypatch.setattr(processes, "in_all", lambda do, what: do())
+    with pytest.raises(TypeError):
+        experiment._run_each(runs, [], tmp_path)
+
+
+def test_want_of_disk_ends_all_runs(config, dataset, tmp_path, monkeypatch):
+    begun = []
+
+    def fill(run, *given):
+        begun.append(run.name)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
+    monkeypatch.setattr(experiment, "_run_one", fill)
+    with config.unlocked():
+        config.runs = ConfigDict({"a": {}, "b": {}})
+    claim(tmp_path, config)
+    runs = named_runs(config, tmp_path)
+    for run, folder in runs:
+        claim(folder, run)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        experiment._run_each(runs, [], tmp_path)
+    assert begun == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Trained networks, restored to be tested."""
 
+import contextlib
 import json
 import shutil
 
@@ -10,7 +11,7 @@ from conftest import make_small_config
 
 from phash_jax import checkpoint
 from phash_jax.checkpoint import CheckpointError
-from phash_jax.networks import check_unseen, restore, restore_all
+from phash_jax.networks import check_unseen, restore, restore_all, warn_of_other_pictures
 from phash_jax.optimizers import averaged
 from phash_jax.train import train
 from phash_jax.workdir import claim
@@ -132,9 +133,42 @@ def test_restored_networks_have_the_seeds_of_their_config(trained):
 
 def test_of_other_pictures_nothing_is_known(trained):
     (networks,) = restored(trained[0])
-    check_unseen(networks, source="cifar10", validation_share=0.5)
+    held_out = {**networks.data, "validation_share": 0.5}
+    for other in ({"name": "cifar10"}, {"seed": 1}, {"name": "file", "path": "images.npz"}):
+        check_unseen(networks, data={**held_out, **other})
     with pytest.raises(ValueError, match="keeps to be tested with"):
-        check_unseen(networks, source=networks.data, validation_share=0.5)
+        check_unseen(networks, data=held_out)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "is_seen"),
+    [
+        ((1000, 0.5), (1000, 0.5), False),
+        ((1000, 0.5), (500, 0.5), True),
+        ((500, 0.5), (1000, 0.5), False),
+        ((500, 0.5), (400, 0.2), False),
+    ],
+)
+def test_of_drawn_pictures_it_counts_how_many_there_are(trained, theirs, ours, is_seen):
+    (networks,) = restored(trained[0])
+    sizes = ("train_size", "validation_share")
+    networks.data.update(zip(sizes, theirs, strict=True))
+    raises = pytest.raises(ValueError, match=r"of data\.train_size=500 keeps to be tested with")
+    with raises if is_seen else contextlib.nullcontext():
+        check_unseen(networks, data={**networks.data, **dict(zip(sizes, ours, strict=True))})
+
+
+def test_files_are_the_same_however_they_are_named(trained, tmp_path, monkeypatch, caplog):
+    (networks,) = restored(trained[0])
+    monkeypatch.chdir(tmp_path)
+    networks.data.update(name="file", path="images.npz")
+    same = {**networks.data, "path": str(tmp_path / "images.npz"), "validation_share": 0.5}
+    with pytest.raises(ValueError, match=r"were trained with data\.validation_share=0\.0, on"):
+        check_unseen(networks, data=same)
+    warn_of_other_pictures(networks, data=same)
+    assert not caplog.text
+    warn_of_other_pictures(networks, data={**same, "path": "others.npz"})
+    assert f"of file {tmp_path}/images.npz, these are of file {tmp_path}/others.npz" in caplog.text
 
 
 def test_a_network_takes_uint8_images(trained):

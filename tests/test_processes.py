@@ -127,13 +127,18 @@ def test_the_first_process_ends_after_the_others(tmp_path):
 
 BROKEN = """
 import sys
+from jax.errors import JaxRuntimeError
 import main
 from phash_jax import experiment
 
-error = {"of any kind": RuntimeError, "of memory": MemoryError}[sys.argv.pop()]
+error = {
+    "of any kind": RuntimeError("none is left"),
+    "of memory": MemoryError("none is left"),
+    "of a device's memory": JaxRuntimeError("RESOURCE_EXHAUSTED: none is left"),
+}[sys.argv.pop()]
 
 def fail(config, workdir):
-    raise error("none is left")
+    raise error
 
 experiment.run = fail
 try:
@@ -148,6 +153,7 @@ finally:
     [
         ("of any kind", "RuntimeError: none is left"),
         ("of memory", "error: there is not enough memory (none is left)"),
+        ("of a device's memory", "error: there is not enough memory (RESOURCE_EXHAUSTED: none is"),
     ],
 )
 def test_a_process_with_an_error_leaves_at_once(tmp_path, error, message):

@@ -70,11 +70,14 @@ def test_one_pixel_is_enough_but_in_mapped_files(dataset, tmp_path):
     assert not isinstance(repeated.train.images, np.memmap)
 
 
-def test_how_often_a_begun_run_is_tested_may_change(tmp_path):
+def test_how_often_and_with_how_much_memory_a_begun_run_is_tested_may_change(tmp_path):
     config = load_config("original")
     claim(tmp_path, config)
     (tmp_path / "metrics.jsonl").touch()
     config.train.test_every = 100
+    config.test_batch_size = 50
+    config.train.checkpoint_every = 200
+    config.train.keep_checkpoints = 5
     claim(tmp_path, config)
     config.train.batch_size += 1
     with pytest.raises(WorkdirError, match=r"train\.batch_size"):

@@ -20,13 +20,9 @@ _NO_PART_OF_A_RECIPE = {
     "name",
     "published",
     "runs",
-    "test_batch_size",
-    "train.checkpoint_every",
     "train.cpu_devices",
-    "train.keep_checkpoints",
     "train.log_every",
     "train.loop",
-    "train.prefetch",
     "train.stream",
     *FREE_FIELDS,
 }
