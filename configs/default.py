@@ -89,7 +89,7 @@ def get_config() -> ConfigDict:
     # lecun_normal is 0.115 there), and several times too much for the deep convolutions (fan-in
     # 1600: 0.025). It trains, but worse: CIFAR-10 cats and dogs, one seed, test accuracy after
     # 2,000 steps raw 70.7 % against 75.2 %, hashed 63.1 % against 66.9 % (an early sketch of
-    # this network).
+    # this network, not in the results).
     model.kernel_init = "lecun_normal"
     model.kernel_stddev = 0.1
     model.bias_init = 0.1
