@@ -187,9 +187,10 @@ def classify() -> float:
     from configs import default
     from phash_jax.data.dataset import Split
     from phash_jax.distortions import DISTORTIONS, GROUPS
+    from phash_jax.distortions.draws import distortion_key
     from phash_jax.model import make_model
     from phash_jax.networks import Networks
-    from phash_jax.robustness import ResidentBatches, distortion_key, make_count_correct
+    from phash_jax.robustness import ResidentBatches, make_count_correct
 
     images = np.random.default_rng(0).integers(0, 256, (TEST_SIZE, 32, 32, 3), np.uint8)
     split = Split(images, np.zeros(TEST_SIZE, np.int32), np.arange(TEST_SIZE).astype(str))

@@ -22,19 +22,21 @@ def keep_freed_memory() -> bool:
     this process now, as they would with other allocators.
 
     Returns:
-        Whether it could be said: not where the C library is another one.
+        Whether it could be said: not where the C library is another one, or a glibc that refuses
+        so high a threshold.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     # Windows, macOS and musl.
     except (AttributeError, OSError, TypeError):
         return False
-    # One heap for all threads: their own consist of pieces of 64 MiB, which are given back.
-    options = ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGEST_KEPT), (_TRIM_THRESHOLD, _MOST))
-    told = [mallopt(option, value) for option, value in options]
-    if all(told):
+    # First what older versions refuse, which then stay as they are. One heap for all threads: their
+    # own consist of pieces of 64 MiB, which are given back.
+    options = ((_MMAP_THRESHOLD, _LARGEST_KEPT), (_ARENA_MAX, 1), (_TRIM_THRESHOLD, _MOST))
+    told = all(mallopt(option, value) for option, value in options)
+    if told:
         _ask_for_large_pages()
-    return all(told)
+    return told
 
 
 def _ask_for_large_pages() -> None:

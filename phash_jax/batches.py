@@ -14,7 +14,7 @@ from jax import lax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, Int32
 
-from phash_jax import processes
+from phash_jax import control_group, processes
 from phash_jax.data.dataset import Split
 from phash_jax.keys import BATCH_INDICES, step_key
 from phash_jax.placement import BATCH, SEED, Placement, put
@@ -78,9 +78,9 @@ def _is_too_large(num_bytes: int, placement: Placement) -> bool:
     local = placement.mesh.local_devices
     limit = (local[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:
-        # The devices of a CPU, and its processes, share the host's memory.
+        # The devices of a CPU, and its processes, share the host's memory, or their container's.
         sharing = len(local) * processes.count_on_this_host()
-        limit = psutil.virtual_memory().total // sharing
+        limit = min(psutil.virtual_memory().total, control_group.num_bytes()) // sharing
     return num_bytes > _LARGEST_SHARE * limit
 
 

@@ -13,12 +13,9 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
@@ -26,9 +23,6 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt64
 
 from phash_jax import tables
-from phash_jax.choices import choose
-from phash_jax.hashing import HASHES
-from phash_jax.resampling import PILLOW_GENERATIONS
 from phash_jax.whole_files import written_whole
 
 if TYPE_CHECKING:
@@ -36,35 +30,6 @@ if TYPE_CHECKING:
 
 _NAME, _PARTS = "catalog.parquet", "parts"
 _MOST_ROWS_SHOWN = 100_000
-
-
-def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
-    """Refuses hashes that cannot be taken, before any work begins.
-
-    Args:
-        hashes: names, keys of ``HASHES``.
-        hash_size: side of the hashes, bits.
-        pillow: key of ``PILLOW_GENERATIONS``.
-
-    Raises:
-        ValueError: no hash, an unknown one or one named twice, or a generation or size there is
-            not, for one of them.
-    """
-    if not hashes:
-        raise ValueError(f"hash.names is empty: name one or more of {', '.join(HASHES)}")
-    for name in hashes:
-        choose(HASHES, name, "hash.names")
-    if len(set(hashes)) < len(hashes):
-        raise ValueError(f"hash.names has a hash twice: {','.join(hashes)}")
-    choose(PILLOW_GENERATIONS, pillow, "hash.pillow")
-    if hash_size < 2:
-        raise ValueError(f"hash.size must be 2 or more, got {hash_size}")
-    if "whash" in hashes and hash_size & (hash_size - 1):
-        raise ValueError(f"hash.size must be a power of 2 for whash, got {hash_size}")
-    # Some add up no more values than int32 holds.
-    image = jax.ShapeDtypeStruct((hash_size, hash_size), jnp.uint8)
-    for name in hashes:
-        jax.eval_shape(partial(HASHES[name], hash_size=hash_size, pillow=pillow), image)
 
 
 def hash_columns(
@@ -185,8 +150,9 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
     """A DuckDB connection with the catalog as ``images`` and two functions for its hashes.
 
     ``hamming(a, b)`` counts differing bits; ``hash_hex(a)`` is the text of 64 bits as ImageHash
-    writes it. For a hash of several columns add up their distances. The connection can neither
-    write files nor read others, so that no query damages a catalog.
+    writes it, ``hash_hex(a, digits := 11)`` that of a hash with so many hex digits (colorhash). For
+    a hash of several columns add up their distances. The connection can neither write files nor
+    read others, so that no query damages a catalog.
 
     Args:
         path: a catalog, or the folder it lies in.
@@ -215,7 +181,7 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:")
     connection.register("images", rows)
     connection.execute("CREATE MACRO hamming(a, b) AS bit_count(xor(a, b))::INTEGER")
-    connection.execute("CREATE MACRO hash_hex(a) AS lpad(lower(hex(a)), 16, '0')")
+    connection.execute("CREATE MACRO hash_hex(a, digits := 16) AS lpad(lower(hex(a)), digits, '0')")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

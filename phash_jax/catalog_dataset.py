@@ -22,7 +22,7 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split, fingerprint
 from phash_jax.data.load import load_in_all
 from phash_jax.errors import is_disk_full
-from phash_jax.hashing import Decision, make_hash_all
+from phash_jax.hashing import Decision, check_hashes, make_hash_all
 from phash_jax.padding import in_batches
 from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim, keep_images
@@ -48,7 +48,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         OSError: a file cannot be written.
     """
     hashes = names(config.hash.names)
-    catalog.check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
+    check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     if config.data.train_repeats != 1 or config.data.scramble_train:
         raise ValueError(
             "a catalog has every image once and as it is: data.train_repeats must be 1 and "

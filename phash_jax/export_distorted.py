@@ -15,8 +15,8 @@ from phash_jax import provenance
 from phash_jax.choices import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
+from phash_jax.distortions.draws import check_seed, distort_batch, distortion_key, severities_of
 from phash_jax.padding import in_batches
-from phash_jax.robustness import check_seed, distort_batch, distortion_key, severities_of
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim, keep_images
 

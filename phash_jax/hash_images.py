@@ -15,6 +15,7 @@ from phash_jax import catalog, pictures, processes, provenance
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
 from phash_jax.hash_images_report import summarize
+from phash_jax.hashing import check_hashes
 from phash_jax.json_files import damaged, read_json, write_json
 from phash_jax.picture_hashes import (
     Kind,
@@ -78,7 +79,7 @@ def _as_line(file: pictures.PictureFile) -> str:
 def _check(config: ml_collections.ConfigDict) -> list[str]:
     """The hashes to take, after a check of every field that does not need the pictures."""
     hashes, settings = names(config.hash.names), config.pictures
-    catalog.check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
+    check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     choose(dict.fromkeys(hashes), settings.near_hash, "pictures.near_hash (of hash.names)")
     for name, least in (
         ("near_radius", 0),

@@ -13,25 +13,24 @@ from jaxtyping import Int64, UInt32
 from tqdm import tqdm
 
 from phash_jax import codes, hamming, provenance
-from phash_jax.catalog import check_hashes
 from phash_jax.choices import at_least, choose, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names
-from phash_jax.hashing import HASHES
-from phash_jax.json_files import write_json
-from phash_jax.metrics import append_record, read_by
-from phash_jax.padding import in_batches
-from phash_jax.placement import use_cpu_cores
-from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
-from phash_jax.report import report
-from phash_jax.robustness import (
+from phash_jax.distortions.draws import (
     check_seed,
     distort_batch,
     distortion_key,
     severities_of,
     undistorted,
 )
+from phash_jax.hashing import HASHES, check_hashes
+from phash_jax.json_files import write_json
+from phash_jax.metrics import append_record, read_by
+from phash_jax.padding import in_batches
+from phash_jax.placement import use_cpu_cores
+from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
+from phash_jax.report import report
 from phash_jax.workdir import claim, keep_images
 
 # False positives that a search in a large collection can live with.

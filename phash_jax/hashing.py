@@ -270,6 +270,13 @@ def color_bits(counts, totals, *, binbits: int):
 
 
 def _color(image, *, binbits, generation):
+    height, width = image.shape[:2]
+    # Twice the count of pixels is the most that is added up.
+    if 2 * height * width >= 2**31:
+        raise ValueError(
+            f"colorhash adds up more pixels of {height}x{width} than int32 holds: make the picture "
+            "smaller"
+        )
     if image.ndim == 2:
         image = jnp.stack([image] * 3, -1)
     black = gray(image, rounded=generation.rounds_gray) < 256 // 8
@@ -492,3 +499,32 @@ def make_hash_all(hashes: Sequence[str], *, hash_size: int, pillow: str) -> Call
         }
 
     return hash_all
+
+
+def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
+    """Refuses hashes that cannot be taken, before any work begins.
+
+    Args:
+        hashes: names, keys of ``HASHES``.
+        hash_size: side of the hashes, bits.
+        pillow: key of ``PILLOW_GENERATIONS``.
+
+    Raises:
+        ValueError: no hash, an unknown one or one named twice, or a generation or size there is
+            not, for one of them.
+    """
+    if not hashes:
+        raise ValueError(f"hash.names is empty: name one or more of {', '.join(HASHES)}")
+    for name in hashes:
+        choose(HASHES, name, "hash.names")
+    if len(set(hashes)) < len(hashes):
+        raise ValueError(f"hash.names has a hash twice: {','.join(hashes)}")
+    choose(PILLOW_GENERATIONS, pillow, "hash.pillow")
+    if hash_size < 2:
+        raise ValueError(f"hash.size must be 2 or more, got {hash_size}")
+    if "whash" in hashes and hash_size & (hash_size - 1):
+        raise ValueError(f"hash.size must be a power of 2 for whash, got {hash_size}")
+    # Some add up no more values than int32 holds.
+    image = jax.ShapeDtypeStruct((hash_size, hash_size), jnp.uint8)
+    for name in hashes:
+        jax.eval_shape(functools.partial(HASHES[name], hash_size=hash_size, pillow=pillow), image)

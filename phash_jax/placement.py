@@ -14,6 +14,7 @@ from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from phash_jax import control_group
 from phash_jax.choices import choose, whole_number
 
 SEED, BATCH = "seed", "batch"
@@ -59,10 +60,11 @@ class Placement:
 
 
 def num_cpu_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use, in a container too."""
     # Known on Linux only; elsewhere all there are.
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, int(min(cores, control_group.num_cores())))
 
 
 def use_cpu_cores(num_devices: int) -> None:

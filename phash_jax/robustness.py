@@ -1,6 +1,5 @@
 """Accuracy of trained networks on distorted test images, distorted where the networks run."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,21 @@ import ml_collections
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int32, Key
+from jaxtyping import Array, Int32
 from tqdm import tqdm
 
 from phash_jax import provenance, robustness_results
-from phash_jax.choices import at_least, names, whole_number
+from phash_jax.choices import at_least, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names
-from phash_jax.distortions.severity import MAX_SEVERITY
+from phash_jax.distortions.draws import (
+    check_seed,
+    distort_batch,
+    distortion_key,
+    severities_of,
+    undistorted,
+)
 from phash_jax.examples import plot_distortions
 from phash_jax.json_files import read_json, write_json
 from phash_jax.metrics import append_record, read_by
@@ -28,21 +33,6 @@ from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
 from phash_jax.report import report
 from phash_jax.workdir import WorkdirError, claim, keep_images
-
-
-def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
-    """The key of one distortion's draw; an image's own is this folded with its number.
-
-    The same at every severity, so that severities of one image differ in strength only.
-    """
-    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(distortion.encode()))
-    return jax.random.fold_in(key, draw)
-
-
-def distort_batch(distortion: Distortion, key, images, numbers, severity):
-    """Distorts images ``[N, H, W, 3]``, each with the key folded with its number."""
-    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-    return jax.vmap(distortion, in_axes=(0, 0, None))(keys, images, severity)
 
 
 class ResidentBatches:
@@ -220,11 +210,6 @@ def _measure(
     return records
 
 
-def undistorted(key, image, severity):
-    """The image as it is: what stands in the place of a distortion for ``CLEAN``."""
-    return image
-
-
 def _count_all(
     count: Callable,
     variables: list,
@@ -240,22 +225,6 @@ def _count_all(
         totals = counts if totals is None else jax.tree.map(jnp.add, totals, counts)
         progress()
     return [np.asarray(total).tolist() for total in totals]
-
-
-def severities_of(text: str) -> list[int]:
-    """The numbers in ``config.distortions.severities``, ascending; ValueError if not 1 to 5."""
-    found = names(text)
-    possible = [str(severity) for severity in range(1, MAX_SEVERITY + 1)]
-    if not found or any(name not in possible for name in found):
-        raise ValueError(
-            f"distortions.severities must be some of 1 to {MAX_SEVERITY}, got {text!r}"
-        )
-    return sorted({int(name) for name in found})
-
-
-def check_seed(seed: int) -> None:
-    """ValueError for a ``config.distortions.seed`` that is no seed of its own."""
-    whole_number(seed, "distortions.seed", least=0, most=2**32 - 1)
 
 
 def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:

@@ -3,9 +3,12 @@
 import platform
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from forked import start_code
+
+from phash_jax import allocation
 
 # What a step does: a buffer larger than glibc keeps, written and freed.
 STEPS = """
@@ -34,6 +37,18 @@ def test_what_a_step_frees_is_kept_for_the_next(tmp_path):
     # 80 MB are 19,500 pages, or 39 of the large ones.
     assert said["kept"] < 100
     assert said["given_back"] > 2 * said["kept"] + 100
+
+
+def test_a_glibc_that_refuses_so_high_a_threshold_is_left_as_it_is(monkeypatch):
+    asked = []
+
+    def mallopt(option, value):
+        asked.append(option)
+        return 0
+
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    assert not allocation.keep_freed_memory()
+    assert asked == [allocation._MMAP_THRESHOLD]
 
 
 # Prints how the kernel describes the heap; "hg" among its flags: large pages are asked for.

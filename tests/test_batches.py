@@ -132,3 +132,7 @@ def test_devices_of_a_cpu_share_its_memory(dataset, monkeypatch):
     for num_devices, streamed in ((1, False), (2, True)):
         placed = place(num_seeds=1, batch_size=32, devices=jax.devices()[:num_devices])
         assert is_streamed("auto", dataset.train, placed) == streamed
+    # A container's share of it may be smaller.
+    monkeypatch.setattr(batches.control_group, "num_bytes", lambda: memory.total // 2)
+    placed = place(num_seeds=1, batch_size=32, devices=jax.devices()[:1])
+    assert is_streamed("auto", dataset.train, placed)

@@ -176,6 +176,8 @@ def test_hashes_are_written_as_imagehash_writes_them(tmp_path):
         [r"odd\nname\u202e", "000000000000000a"],
         ["high", "8000000000000001"],
     ]
+    shorter = "SELECT hash_hex(phash, digits := 11) FROM images ORDER BY phash LIMIT 2"
+    assert catalog.query(tmp_path, shorter).split()[-2:] == ["00000000000", "0000000000a"]
 
 
 def test_what_cannot_be_queried_is_named(tmp_path):

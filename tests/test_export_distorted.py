@@ -9,8 +9,9 @@ from conftest import load_config
 from phash_jax import export_distorted
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS
+from phash_jax.distortions.draws import distortion_key
 from phash_jax.hash_robustness import evaluate_hashes
-from phash_jax.robustness import distortion_key, evaluate_networks
+from phash_jax.robustness import evaluate_networks
 
 
 @pytest.fixture

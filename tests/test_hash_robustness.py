@@ -12,10 +12,10 @@ from PIL import Image
 from phash_jax import codes, hash_robustness, picture_hashes
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS
+from phash_jax.distortions.draws import distort_batch, distortion_key
 from phash_jax.hash_robustness import distance_counts, separation
 from phash_jax.hashing import average_hash, make_hash_all
 from phash_jax.report import report
-from phash_jax.robustness import distort_batch, distortion_key
 
 
 def test_counts_of_distances_are_those_of_all_pairs():

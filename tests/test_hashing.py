@@ -269,6 +269,9 @@ def test_sums_of_large_pictures_do_not_overflow():
             functools.partial(hashing.whash, hash_size=2),
             jax.ShapeDtypeStruct((8192, 8192), jnp.uint8),
         )
+    too_large = jax.ShapeDtypeStruct((2**15, 2**15), np.uint8)
+    with pytest.raises(ValueError, match="colorhash adds up more pixels of 32768x32768 than int32"):
+        jax.eval_shape(hashing.colorhash, too_large)
     with pytest.raises(ValueError, match=r"phash of size 800 .* more values than int32 holds"):
         hashing.phash(black, hash_size=800)
     for name, hash_size in (("average_hash", 2902), ("phash_simple", 512)):

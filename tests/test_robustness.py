@@ -14,6 +14,7 @@ from conftest import make_small_config, make_split
 
 from phash_jax import export_distorted, robustness, robustness_results
 from phash_jax.distortions import DISTORTIONS, GROUPS
+from phash_jax.distortions.draws import distortion_key
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
 from phash_jax.metrics import read_by
@@ -107,7 +108,7 @@ def test_images_are_counted_as_they_are_distorted():
     count = robustness.make_count_correct([Parity()], distort, images)
     one_by_one = jax.jit(jax.vmap(distort, in_axes=(0, 0, None)))
     for draw, severity in ((0, 1), (0, 2), (1, 2), (1, 5)):
-        key = robustness.distortion_key(3, "gaussian_noise", draw)
+        key = distortion_key(3, "gaussian_noise", draw)
         seeds = [jnp.array([1, 3])]
         counted = robustness._count_all(count, seeds, images, key, severity, lambda: None)
         keys = jax.vmap(lambda i, key=key: jax.random.fold_in(key, i))(jnp.arange(41))
@@ -388,7 +389,7 @@ def test_columns_are_in_robustbenchs_order_and_others_after_them(tmp_path):
 
 
 def test_draws_are_those_of_grids_begun_before():
-    key = robustness.distortion_key(3, "fog", 1)
+    key = distortion_key(3, "fog", 1)
     assert jax.random.key_data(key).tolist() == [3433353603, 1347671286]
 
 

@@ -96,7 +96,8 @@ def _inverse_affine(moves: Float32[Array, "3 2"], shape: tuple[int, int]) -> Flo
     d_x = (to_second - to_third) / (2 * reach)
     determinant = d_x[0] * d_y[1] - d_x[1] * d_y[0]
     inverse = jnp.array([[d_y[1], -d_y[0]], [-d_x[1], d_x[0]]]) / determinant
-    offset = corners[0] - inverse @ moved[0]
+    # It moves the whole picture: less than float32 would show.
+    offset = corners[0] - jnp.matmul(inverse, moved[0], precision=jax.lax.Precision.HIGHEST)
     return jnp.concatenate([inverse, offset[:, None]], 1)
 
 

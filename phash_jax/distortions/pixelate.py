@@ -15,6 +15,7 @@ from phash_jax.resampling import PILLOW_GENERATIONS
 
 _SHARES = (0.95, 0.9, 0.85, 0.75, 0.65)
 _FRACTION_BITS = 22
+_SIZES_KEPT = 16
 
 
 def pixelate(
@@ -63,7 +64,7 @@ def _mean_along(axis: int, size: int, severity: Severity):
     return mean
 
 
-@functools.cache
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _taps(size: int) -> tuple[Int32[np.ndarray, "5 taps n"], Int32[np.ndarray, "5 taps n"]]:
     """Per severity and pixel the pixels it is the mean of, and their weights in 2^-22."""
     boxes = []

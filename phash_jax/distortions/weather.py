@@ -32,6 +32,8 @@ _FROST = ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 # Share of the fog, and how much smaller its details are from scale to scale.
 _FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
 _GRAY = (0.299, 0.587, 0.114)
+# Tables of large pictures are tens of megabytes.
+_SIZES_KEPT = 16
 
 
 def snow(
@@ -74,7 +76,7 @@ def _snow(
     return from_unit(white + both / 255)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=_SIZES_KEPT)
 def _flake_matrices(size: int) -> Float32[np.ndarray, "5 {size} {size}"]:
     return np.array([zoom_matrix(size, factor) for factor in _FLAKE_ZOOM], np.float32)
 

@@ -1,0 +1,46 @@
+"""A test set distorted: which key each image's draw has, and what may be asked for."""
+
+import zlib
+
+import jax
+from jaxtyping import Array, Key
+
+from phash_jax.choices import names, whole_number
+from phash_jax.distortions import Distortion
+from phash_jax.distortions.severity import MAX_SEVERITY
+
+
+def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
+    """The key of one distortion's draw; an image's own is this folded with its number.
+
+    The same at every severity, so that severities of one image differ in strength only.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(distortion.encode()))
+    return jax.random.fold_in(key, draw)
+
+
+def distort_batch(distortion: Distortion, key, images, numbers, severity):
+    """Distorts images ``[N, H, W, 3]``, each with the key folded with its number."""
+    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+    return jax.vmap(distortion, in_axes=(0, 0, None))(keys, images, severity)
+
+
+def undistorted(key, image, severity):
+    """The image as it is: what stands in the place of a distortion for ``CLEAN``."""
+    return image
+
+
+def severities_of(text: str) -> list[int]:
+    """The numbers in ``config.distortions.severities``, ascending; ValueError if not 1 to 5."""
+    found = names(text)
+    possible = [str(severity) for severity in range(1, MAX_SEVERITY + 1)]
+    if not found or any(name not in possible for name in found):
+        raise ValueError(
+            f"distortions.severities must be some of 1 to {MAX_SEVERITY}, got {text!r}"
+        )
+    return sorted({int(name) for name in found})
+
+
+def check_seed(seed: int) -> None:
+    """ValueError for a ``config.distortions.seed`` that is no seed of its own."""
+    whole_number(seed, "distortions.seed", least=0, most=2**32 - 1)
