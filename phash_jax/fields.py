@@ -1,4 +1,9 @@
-"""Which fields of a config a job reads: others can be set without effect, and may differ."""
+"""What is known of the fields of a config, besides what ``configs/default.py`` says of each.
+
+Which job reads them (others can be set without effect, and may differ), which may change in a begun
+run, and which make it another one. A new field is entered here in ``LATER_FIELDS``, so that older
+runs can be gone on with, and in the other tables where it belongs there.
+"""
 
 _SOURCE = (
     *("data.name", "data.classes", "data.dir", "data.path"),
@@ -40,6 +45,70 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "train.prefetch": ("train.stream", ("always", "auto")),
     "train.teachers": ("train.teacher", ()),
     "train.teacher_share": ("train.teacher", ()),
+}
+
+# Where the data lies, which of the runs to train, how often they are saved and tested meanwhile,
+# how much memory that takes, and what is listed of a finished catalog do not change what a run is.
+# Nor do fields its job does not read.
+FREE_FIELDS = (
+    "only",
+    "test_batch_size",
+    "data.dir",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.prefetch",
+    "train.test_every",
+    "pictures.near_hash",
+    "pictures.near_radius",
+    "pictures.near_max_pairs",
+    "pictures.threads",
+)
+
+# Which may be written in several ways; what lies there is checked by those who read it.
+PATHS = (
+    *("catalog.image_dir", "data.path", "pictures.path"),
+    *("robustness.networks", "train.teacher"),
+)
+
+# What does not change what is learned or how it is tested: names, and how the work is done and
+# logged.
+NO_PART_OF_A_RECIPE = {
+    "job",
+    "name",
+    "published",
+    "runs",
+    "train.cpu_devices",
+    "train.log_every",
+    "train.loop",
+    "train.stream",
+    *FREE_FIELDS,
+}
+
+# Fields that were added later, and what runs from before them were made with.
+LATER_FIELDS = {
+    "data.validation_share": 0.0,
+    "label_smoothing": 0.0,
+    "test_flip": False,
+    "test_shift": 0,
+    "model.compute_dtype": "float32",
+    "model.dropout": 0.0,
+    "model.group_norm": "none",
+    "optimizer.average_decay": 0.0,
+    "optimizer.schedule": "constant",
+    "optimizer.warmup": 0.0,
+    "optimizer.weight_decay": 0.0,
+    "train.augment": "",
+    "train.cutout": 0,
+    "train.flip": False,
+    "train.max_shift": 0,
+    "train.max_zoom": 0.0,
+    "train.mixup": 0.0,
+    "train.prefetch": 16,
+    "train.stream": "auto",
+    "train.teacher": "",
+    "train.teacher_share": 0.9,
+    "train.teachers": 1,
+    "train.test_every": 0,
 }
 
 

@@ -11,64 +11,14 @@ import ml_collections
 from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.errors import UserError
-from phash_jax.fields import is_read
+from phash_jax.fields import FREE_FIELDS, LATER_FIELDS, PATHS, is_read
 from phash_jax.json_files import damaged, read_json, write_json
-
-# Where the data lies, which of the runs to train, how often they are saved and tested meanwhile,
-# how much memory that takes, and what is listed of a finished catalog do not change what a run is.
-# Nor do fields its job does not read.
-FREE_FIELDS = (
-    "only",
-    "test_batch_size",
-    "data.dir",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "train.prefetch",
-    "train.test_every",
-    "pictures.near_hash",
-    "pictures.near_radius",
-    "pictures.near_max_pairs",
-    "pictures.threads",
-)
-
-# Which may be written in several ways; what lies there is checked by those who read it.
-_PATHS = (
-    *("catalog.image_dir", "data.path", "pictures.path"),
-    *("robustness.networks", "train.teacher"),
-)
 
 # What a run that failed before any work leaves, and the next one makes anew.
 _BEFORE_WORK = {
     *("config.json", "provenance.json", "failure.json", "report.html", "report.md", "dataset.txt")
 }
 _OF_THE_CONFIG = {"examples.png", "images.json", "teacher.json"}
-
-# Fields that were added later, and what runs from before them were made with.
-_LATER_FIELDS = {
-    "data.validation_share": 0.0,
-    "label_smoothing": 0.0,
-    "test_flip": False,
-    "test_shift": 0,
-    "model.compute_dtype": "float32",
-    "model.dropout": 0.0,
-    "model.group_norm": "none",
-    "optimizer.average_decay": 0.0,
-    "optimizer.schedule": "constant",
-    "optimizer.warmup": 0.0,
-    "optimizer.weight_decay": 0.0,
-    "train.augment": "",
-    "train.cutout": 0,
-    "train.flip": False,
-    "train.max_shift": 0,
-    "train.max_zoom": 0.0,
-    "train.mixup": 0.0,
-    "train.prefetch": 16,
-    "train.stream": "auto",
-    "train.teacher": "",
-    "train.teacher_share": 0.9,
-    "train.teachers": 1,
-    "train.test_every": 0,
-}
 
 
 class WorkdirError(UserError):
@@ -138,7 +88,7 @@ def stored_config(workdir: Path) -> dict[str, Any]:
     """
     path, then = workdir / "config.json", "choose another --workdir"
     fields = read_json(path, dict, then=then)
-    for name, value in _LATER_FIELDS.items():
+    for name, value in LATER_FIELDS.items():
         *sections, field = name.split(".")
         section = fields
         for key in sections:
@@ -215,7 +165,7 @@ def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
 
 def _normal(field: str, value: Any) -> Any:
     """A field's value, paths as they are from the root."""
-    if field not in _PATHS or not isinstance(value, str):
+    if field not in PATHS or not isinstance(value, str):
         return value
     return [os.path.abspath(Path(path).expanduser()) for path in names(value)]
 

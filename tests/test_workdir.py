@@ -7,7 +7,8 @@ import pytest
 from conftest import load_config
 
 from phash_jax.data.dataset import Dataset, fingerprint, repeat_train
-from phash_jax.workdir import _LATER_FIELDS, WorkdirError, claim, flatten, keep, keep_images
+from phash_jax.fields import LATER_FIELDS
+from phash_jax.workdir import WorkdirError, claim, flatten, keep, keep_images
 
 
 @pytest.fixture
@@ -86,4 +87,4 @@ def test_how_often_and_with_how_much_memory_a_begun_run_is_tested_may_change(tmp
 
 def test_fields_added_later_have_the_values_of_the_default():
     now = flatten(load_config("default").to_dict())
-    assert {name: now[name] for name in _LATER_FIELDS} == _LATER_FIELDS
+    assert {name: now[name] for name in LATER_FIELDS} == LATER_FIELDS

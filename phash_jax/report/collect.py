@@ -8,24 +8,11 @@ from typing import Any
 from phash_jax import provenance, results
 from phash_jax.choices import names
 from phash_jax.errors import listed
-from phash_jax.fields import is_read
+from phash_jax.fields import NO_PART_OF_A_RECIPE, is_read
 from phash_jax.metrics import read_metrics
 from phash_jax.published import FIG_5_5
-from phash_jax.workdir import FREE_FIELDS, flatten, stored_config
+from phash_jax.workdir import flatten, stored_config
 
-# What does not change what is learned or how it is tested: names, and how the work is done and
-# logged.
-_NO_PART_OF_A_RECIPE = {
-    "job",
-    "name",
-    "published",
-    "runs",
-    "train.cpu_devices",
-    "train.log_every",
-    "train.loop",
-    "train.stream",
-    *FREE_FIELDS,
-}
 # What the report reads of a run's config, whatever its version.
 _READ_OF_A_CONFIG = {
     "data.name",
@@ -130,7 +117,7 @@ def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
     return {
         field: value
         for field, value in run.config.items()
-        if field not in _NO_PART_OF_A_RECIPE
+        if field not in NO_PART_OF_A_RECIPE
         and is_read(field, job="train")
         and not field.startswith(tuple(but))
     }

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from phash_jax.distortions import GROUPS
+from phash_jax.fields import FREE_FIELDS
 from phash_jax.json_files import damaged, read_json
 from phash_jax.report.collect import folders_of_job, read_config
-from phash_jax.workdir import FREE_FIELDS, flatten
+from phash_jax.workdir import flatten
 
 _BENCHMARK = GROUPS["cifar10c"]
 _OF_NETWORKS = {"folder", "seeds", "num_steps", "clean", "accuracy"}
