@@ -1,6 +1,8 @@
 """README.md: what it names is there, and its code runs."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,27 @@ def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
         assert names["get_config"]().preprocess == "median_hash"
     if number == 1:
         assert names["logits"].shape == (2, 10, 2)
+
+
+ALONE = """
+import importlib.metadata, sys
+from phash_jax import binarize, codes, distortions, hamming, hashing, preprocess
+of_module = importlib.metadata.packages_distributions()
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*sorted({package for name in loaded for package in of_module.get(name, [])}))
+"""
+
+
+def test_what_other_projects_import_needs_little_more_than_jax():
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.lower() for name in done.stdout.split()}
+    assert {"jax", "numpy", "jaxtyping"} < loaded
+    # What the environment loads by itself, such as setuptools, or JAX where it finds it is no need.
+    declared = {
+        re.match("[A-Za-z_-]+", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if not line.startswith("#")
+    }
+    assert loaded & declared <= {"jax", "numpy", "jaxtyping", "filelock", "etils"}
