@@ -57,7 +57,8 @@ def ordered_value(image: UInt8[Array, "..."], rank: int) -> UInt8[Array, ""]:
     found = jnp.array(0, jnp.int32)
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
         is_high = jnp.sum(image < found + bit, dtype=jnp.int32) < rank
-        found = found + jnp.where(is_high, bit, 0)
+        # Not jnp.where of two constants, which jax 0.11 takes for unsharded.
+        found = found + bit * is_high
     return found.astype(jnp.uint8)
 
 

@@ -27,10 +27,12 @@ def conv_on_cpu(
     """``lax.conv_general_dilated`` for NHWC images, so that it can be given to ``flax.linen.Conv``.
 
     Where it can, by Winograd's algorithm: forward and backward in a third to half of the time.
-    Elsewhere directly, with the weight gradient summed over chunks of the batch: XLA:CPU forms it
-    as a convolution whose kernel is the whole batch of output gradients. At 64 images of 16x16x64
-    that kernel is 4 MB and falls out of the cache; in chunks of 8 images the same gradient takes
-    0.4 of the time. Differentiable backward (``grad``, ``vjp``), not forward (``jvp``).
+    Not for images sharded over an explicit mesh, whose axis JAX does not join with others as that
+    does; ``shard_map`` keeps them from that. Elsewhere directly, with the weight gradient summed
+    over chunks of the batch: XLA:CPU forms it as a convolution whose kernel is the whole batch of
+    output gradients. At 64 images of 16x16x64 that kernel is 4 MB and falls out of the cache; in
+    chunks of 8 images the same gradient takes 0.4 of the time. Differentiable backward (``grad``,
+    ``vjp``), not forward (``jvp``).
     """
     plain = (
         {*window_strides, *(lhs_dilation or ()), *(rhs_dilation or ())} == {1}
@@ -39,6 +41,7 @@ def conv_on_cpu(
         and kwargs.get("batch_group_count", 1) == 1
         and kwargs.get("precision") is None
         and kwargs.get("preferred_element_type") is None
+        and all(axis is None for axis in jax.typeof(lhs).sharding.spec)
     )
     height, width, channels, _ = rhs.shape
     if (

@@ -141,6 +141,10 @@ def all_distances(a: ArrayLike, b: ArrayLike | None = None) -> Int32[Array, "lef
 
 @jax.jit
 def _all_distances(a, b):
+    # Of codes split over an explicit mesh axis the matrix is split likewise, and by rows alone.
+    rows, columns = jax.typeof(a).sharding, jax.typeof(b).sharding
+    if rows.spec[0] is not None and rows.spec[0] == columns.spec[0]:
+        b = jax.sharding.reshard(b, NamedSharding(columns.mesh, PartitionSpec()))
     # Compiled, so that the differing words of all pairs are never in memory.
     return distance(a[:, None], b[None])
 

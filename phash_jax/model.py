@@ -45,7 +45,9 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
     Two pairwise maxima: ``reduce_window`` has a backward pass on CPU 14 times slower than this one.
     """
     n, h, w, c = x.shape
-    x = x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c)
+    x = x[:, : h // 2 * 2, : w // 2 * 2]
+    # One axis at a time, all that a reshape of sharded images may split or join.
+    x = x.reshape(n, h // 2, 2, w // 2 * 2, c).reshape(n, h // 2, 2, w // 2, 2, c)
     x = jnp.maximum(x[:, :, 0], x[:, :, 1])
     return jnp.maximum(x[:, :, :, 0], x[:, :, :, 1])
 

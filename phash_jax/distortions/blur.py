@@ -235,7 +235,8 @@ def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[A
     for bit in (7, 6, 5):
         lower, upper = words[: len(words) // 2], words[len(words) // 2 :]
         is_upper = nearest >> bit & 1 == 1
-        words = [jnp.where(is_upper, u, w) for w, u in zip(lower, upper, strict=True)]
+        # Of two constants jax 0.11 takes jnp.where for unsharded, also where the condition is not.
+        words = [w ^ (w ^ u) * is_upper for w, u in zip(lower, upper, strict=True)]
     is_losing = (words[0] >> (nearest & 31).astype(jnp.uint32) & 1).astype(jnp.int32)
     kept = nearest - is_losing
     return jnp.where(just_above | just_below, kept, whole).astype(jnp.uint8)

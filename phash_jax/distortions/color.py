@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt8
 
+from phash_jax.distortions.lookup import look_up
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
 _BRIGHTNESS = (0.05, 0.1, 0.15, 0.2, 0.3)
@@ -29,7 +30,7 @@ def brightness(
     """
     value = image.max(-1, keepdims=True).astype(jnp.int32)
     table = at_severity(np.arange(len(_BRIGHTNESS)), severity)
-    brighter = jnp.asarray(_brighter())[(table * 256 + value) * 256 + image]
+    brighter = look_up(_brighter(), (table * 256 + value) * 256 + image)
     return unless_clean(severity, image, brighter)
 
 

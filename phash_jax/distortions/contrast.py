@@ -1,10 +1,10 @@
 """Raised contrast, the study's distortion of the test set."""
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
 from phash_jax.choices import whole_number
+from phash_jax.distortions.lookup import look_up
 from phash_jax.image_checks import check_uint8
 
 
@@ -24,7 +24,7 @@ def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, 
         ValueError: ``level`` is 259, where the factor is infinite, or below -255.
     """
     check_uint8(image, "contrast_level")
-    return jnp.asarray(contrast_table(level))[image]
+    return look_up(contrast_table(level), image)
 
 
 def contrast_table(level: int) -> UInt8[np.ndarray, " 256"]:

@@ -91,7 +91,8 @@ def voronoi(
     shape = (*y.shape, *x.shape)
     none = (jnp.full(shape, jnp.inf) + zero, jnp.zeros(shape, jnp.int32) + zero.astype(jnp.int32))
     _, cell = lax.fori_loop(0, (2 * _REACH + 1) ** 2, compare, none)
-    return cell.reshape(y.size, x.size)[:height, :width]
+    # One axis at a time, all that a reshape of sharded images may split or join.
+    return cell.reshape(*y.shape, x.size).reshape(y.size, x.size)[:height, :width]
 
 
 def _sites(

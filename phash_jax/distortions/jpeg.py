@@ -109,7 +109,8 @@ def _halved(plane: Int32[Array, "h w"]) -> Int32[Array, "_ _"]:
     """Means of 2x2, with whole blocks; halves are rounded down and up by turns along a row."""
     plane = _padded(plane, 2, 2 * _SIDE)
     height, width = plane.shape
-    total = plane.reshape(height // 2, 2, width // 2, 2).sum((1, 3))
+    rows = plane.reshape(height // 2, 2, width)
+    total = rows.reshape(height // 2, 2, width // 2, 2).sum((1, 3))
     return _padded((total + 1 + jnp.arange(width // 2) % 2) >> 2, _SIDE, _SIDE)
 
 
@@ -134,7 +135,10 @@ def _lossy(plane: Int32[Array, "h w"], table: Int32[Array, "8 8"]) -> Int32[Arra
     """Transforms, quantises and transforms back every 8x8 block."""
     height, width = plane.shape
     # [y in the block, x in the block, rows of blocks, columns of blocks]
-    blocks = plane.reshape(height // _SIDE, _SIDE, width // _SIDE, _SIDE).transpose(1, 3, 0, 2)
+    # One axis at a time, all that a reshape of sharded images may split or join.
+    by_rows = (height // _SIDE, _SIDE, width)
+    blocks = plane.reshape(by_rows).reshape(*by_rows[:2], width // _SIDE, _SIDE)
+    blocks = blocks.transpose(1, 3, 0, 2)
     table = table[..., None, None]
     rows = _forward([blocks[:, x] - _CENTRE for x in range(_SIDE)], last=False)
     coefficients = jnp.stack(
@@ -147,7 +151,7 @@ def _lossy(plane: Int32[Array, "h w"], table: Int32[Array, "8 8"]) -> Int32[Arra
     columns = _inverse([restored[y] for y in range(_SIDE)], last=False)
     pixels = _inverse([jnp.stack([c[x] for c in columns]) for x in range(_SIDE)], last=True)
     blocks = jnp.clip(jnp.stack(pixels, 1) + _CENTRE, 0, 255)
-    return blocks.transpose(2, 0, 3, 1).reshape(height, width)
+    return blocks.transpose(2, 0, 3, 1).reshape(by_rows).reshape(height, width)
 
 
 def _descale(value, bits: int):

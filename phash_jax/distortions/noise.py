@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt8, UInt32
 
+from phash_jax.distortions.lookup import look_up
 from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
@@ -66,8 +67,9 @@ def impulse_noise(
     """
     share = at_severity(_IMPULSE, severity)
     uniform = jax.random.uniform(unrolled(key), image.shape, jnp.float32)
-    hit = jnp.where(uniform < share / 2, jnp.uint8(255), jnp.uint8(0))
-    return unless_clean(severity, image, jnp.where(uniform < share, hit, image))
+    peppered = jnp.where(uniform < share, jnp.uint8(0), image)
+    salted = jnp.where(uniform < share / 2, jnp.uint8(255), peppered)
+    return unless_clean(severity, image, salted)
 
 
 def shot_noise(
@@ -93,13 +95,12 @@ def _photons(
     bits: UInt32[Array, "h w c"], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
     level = at_severity(np.arange(len(_PHOTONS)), severity)
-    columns, bytes_of = (jnp.asarray(table) for table in _alias_tables())
+    columns, bytes_of = _alias_tables()
     column = (bits >> _FRACTION_BITS).astype(jnp.int32)
-    place = (level * 256 + image) * _COLUMNS + column
-    packed = columns[place]
+    packed = look_up(columns, (level * 256 + image) * _COLUMNS + column)
     own = (bits & jnp.uint32(2**_FRACTION_BITS - 1)) < packed >> _COLUMN_BITS
     count = jnp.where(own, column, (packed & jnp.uint32(_COLUMNS - 1)).astype(jnp.int32))
-    return bytes_of[level * _COLUMNS + count]
+    return look_up(bytes_of, level * _COLUMNS + count)
 
 
 # More photons than _PHOTONS are 255 all the same, so 512 columns hold every count that matters.

@@ -188,7 +188,8 @@ def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
                 (2, 2): 2 * diagonal,
             }[small, large]
     height, width = edge.shape
-    distance = jnp.where(edge, jnp.float32(0), jnp.float32(2 * _FAR))
+    # Not jnp.where of two constants, which jax 0.11 takes for unsharded.
+    distance = jnp.float32(2 * _FAR) * ~edge
 
     def relax(_, distance):
         padded = jnp.pad(distance, 2, constant_values=2.0 * _FAR)

@@ -14,6 +14,7 @@ from phash_jax.distortions import crystallize as crystals
 from phash_jax.distortions import swirl as whirl
 from phash_jax.distortions.contrast import contrast_table
 from phash_jax.distortions.high_frequency import add_noise
+from phash_jax.distortions.lookup import look_up
 from phash_jax.distortions.severity import Severity, at_severity, unless_clean
 
 # The study tested level 200.
@@ -89,7 +90,8 @@ def contrast_and_noise(
 
 
 def _contrast(image, levels: tuple[int, ...], severity: Severity) -> UInt8[Array, "h w c"]:
-    return at_severity([contrast_table(level) for level in levels], severity)[image]
+    table = at_severity([contrast_table(level) for level in levels], severity)
+    return look_up(table, image)
 
 
 STUDY = {

@@ -155,7 +155,8 @@ def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[
             to fine, those of the squares' middles, of the upper edges' and of the left edges'.
         decay: by how much the square root of what is added falls from scale to scale.
     """
-    cloud = jnp.zeros((1, 1), jnp.float32)
+    # Sharded as the draws are: a constant would not be.
+    cloud = 0 * draws[:1, None]
     wobble, used = 100.0, 0
     while used < len(draws):
         side = len(cloud)
@@ -168,7 +169,8 @@ def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[
         left = (middle + jnp.roll(middle, 1, 1) + cloud + below) / 4 + amplitude * lefts
         # [y, y within the square, x, x within the square]
         quarters = jnp.stack([jnp.stack([cloud, upper], -1), jnp.stack([left, middle], -1)], 1)
-        cloud = quarters.reshape(2 * side, 2 * side)
+        # One axis at a time, all that a reshape of sharded images may split or join.
+        cloud = quarters.reshape(side, 2, 2 * side).reshape(2 * side, 2 * side)
         used += 3 * side * side
         wobble = wobble / decay
     cloud = cloud - cloud.min()
