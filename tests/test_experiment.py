@@ -19,6 +19,17 @@ from phash_jax.runs import named_runs
 from phash_jax.workdir import claim
 
 
+def begin(config, workdir, overrides):
+    """The runs of a config, each in a workdir of its own."""
+    with config.unlocked():
+        config.runs = ConfigDict(overrides)
+    claim(workdir, config)
+    runs = named_runs(config, workdir)
+    for run, folder in runs:
+        claim(folder, run)
+    return runs
+
+
 def test_networks_tested_after_the_last_step_are_not_tested_again(
     config, dataset, tmp_path, monkeypatch
 ):
@@ -60,12 +71,7 @@ def test_networks_are_tested_as_the_config_says(monkeypatch):
 
 def test_damaged_files_of_a_run_do_not_stop_the_others(config, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
-    with config.unlocked():
-        config.runs = ConfigDict({"begun": {}, "done": {}, "new": {}})
-    claim(tmp_path, config)
-    runs = named_runs(config, tmp_path)
-    for run, folder in runs:
-        claim(folder, run)
+    runs = begin(config, tmp_path, {"begun": {}, "done": {}, "new": {}})
     for damaged in ("begun/provenance.json", "done/results.json"):
         (tmp_path / damaged).write_text("x")
     with pytest.raises(UserError, match=r"run begun: .*provenance.json.* run done: .*results.json"):
@@ -105,12 +111,7 @@ def test_a_run_with_pictures_of_its_own_has_them_loaded(config, dataset, tmp_pat
 
     monkeypatch.setattr(experiment, "load_in_all", load)
     monkeypatch.setattr(experiment, "_run_one", stop)
-    with config.unlocked():
-        config.runs = ConfigDict({"a": {}, "b": {}, "c": {"data": {"scramble_train": True}}})
-    claim(tmp_path, config)
-    runs = named_runs(config, tmp_path)
-    for run, folder in runs:
-        claim(folder, run)
+    runs = begin(config, tmp_path, {"a": {}, "b": {}, "c": {"data": {"scramble_train": True}}})
     with pytest.raises(UserError, match="far enough"):
         experiment._run_each(runs, [], tmp_path)
     assert asked == [False, True]
@@ -124,12 +125,7 @@ def test_an_error_nobody_foresaw_ends_one_run_and_says_where_it_was(
 
     monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
     monkeypatch.setattr(experiment, "_run_one", of_somebody)
-    with config.unlocked():
-        config.runs = ConfigDict({"a": {}, "b": {}})
-    claim(tmp_path, config)
-    runs = named_runs(config, tmp_path)
-    for run, folder in runs:
-        claim(folder, run)
+    runs = begin(config, tmp_path, {"a": {}, "b": {}})
     with pytest.raises(UserError, match=r"run a: a distortion.* run b: told") as raised:
         experiment._run_each(runs, [], tmp_path)
     assert isinstance(raised.value.__cause__, TypeError)
@@ -157,12 +153,7 @@ def test_want_of_disk_ends_all_runs(config, dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(experiment, "load_in_all", lambda fields: dataset)
     monkeypatch.setattr(experiment, "_run_one", fill)
-    with config.unlocked():
-        config.runs = ConfigDict({"a": {}, "b": {}})
-    claim(tmp_path, config)
-    runs = named_runs(config, tmp_path)
-    for run, folder in runs:
-        claim(folder, run)
+    runs = begin(config, tmp_path, {"a": {}, "b": {}})
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         experiment._run_each(runs, [], tmp_path)
     assert begun == ["a"]
