@@ -1,4 +1,4 @@
-"""The recipe of best_raw on images of one bit a value, above the mean of 9x9 pixels.
+"""The recipe of best_raw on images of one bit per value, above the mean of 9x9 pixels.
 
     python main.py --config=configs/best_phash.py --workdir=runs/best_phash_10000 \
         --config.data.name=cifar10 --config.train.num_seeds=6

@@ -26,13 +26,16 @@ def get_config() -> ConfigDict:
     # config is named; original_fig_5_5), ten_classes or none.
     config.published = "none"
 
-    # How a uint8 image becomes the network's input. raw; one bit a value: average_hash (above the
-    # image's mean), channel_average_hash, median_hash, local_average_hash (above the mean of 9x9
-    # pixels), smooth_local_average_hash (the same, averaged over 3x3 pixels before, against noise),
-    # multiscale_hash (gray above its mean of 3x3, of 9x9 and of all pixels), difference_hash (above
-    # the left neighbour); fewer: gray_average_hash, dct_hash (signs of the low coefficients); more:
-    # gradient_hash (above the left and above the upper neighbour), thermometer_2 to _4 (above so
-    # many quantiles), bit_depth_1, _2 and _4 (rounded), and raw_and_average_hash (both).
+    # How a uint8 image becomes the network's input:
+    # - raw;
+    # - three bits per pixel: average_hash (above the mean of the image), channel_average_hash,
+    #   median_hash, local_average_hash (above the mean of 9x9 pixels), smooth_local_average_hash
+    #   (the same after averaging over 3x3 pixels, against noise), multiscale_hash (gray above the
+    #   mean of 3x3, of 9x9 and of all pixels), difference_hash (above the left neighbour),
+    #   bit_depth_1 (rounded to one bit);
+    # - fewer: gray_average_hash, dct_hash (signs of the low coefficients);
+    # - more: gradient_hash (above the left and above the upper neighbour), thermometer_2 to _4
+    #   (above that many quantiles), bit_depth_2 and _4 (rounded), raw_and_average_hash (both).
     config.preprocess = "raw"
     # softmax_cross_entropy, sigmoid_cross_entropy (one-vs-all) or hinge (multiclass).
     config.loss = "softmax_cross_entropy"
@@ -58,9 +61,9 @@ def get_config() -> ConfigDict:
     data.train_repeats = 1
     # Scramble the training images as the study's loader did: HWC bytes read as CHW.
     data.scramble_train = False
-    # Share of each class's training images, its last ones, that are kept out of training and tested
-    # in the place of the test images: to choose by, and look at the test images once, at the end.
-    # 0: none. Of mapped files those that are left are copied into memory.
+    # Share of each class's training images (the last ones) that is held out of training and tested
+    # on instead of the test images: choose by these, and use the test images once, at the end. 0:
+    # none. With memory-mapped files, the remaining images are copied into memory.
     data.validation_share = 0.0
     # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
     data.dir = ""
@@ -106,16 +109,16 @@ def get_config() -> ConfigDict:
     model.compute_dtype = "float32"
 
     config.optimizer = optimizer = ConfigDict()
-    # adam, adamw, muon, sgd or adagrad; the weight decay of adamw and muon (of kernels only).
+    # adam, adamw, muon, sgd or adagrad; and the weight decay, for adamw and muon (kernels only).
     optimizer.name = "adam"
     optimizer.weight_decay = 0.0
-    # The highest rate; constant, cosine (down to 0) or triangle (up and down to 0: one-cycle); and
-    # the share of the steps that it rises over before.
+    # The highest rate; its schedule: constant, cosine (down to 0) or triangle (straight down to 0;
+    # with a warm-up, one-cycle); and the share of the steps over which it first rises from 0.
     optimizer.learning_rate = 1e-4
     optimizer.schedule = "constant"
     optimizer.warmup = 0.0
-    # Test a moving average of the parameters that keeps this share at each update. 0: none. For
-    # schedules that end at 0: the statistics of batch norm are those of the newest parameters.
+    # Test a moving average of the parameters that keeps this share at each update. 0: none. Meant
+    # for schedules that end at 0, since batch norm's statistics are those of the newest parameters.
     optimizer.average_decay = 0.0
 
     config.train = train = ConfigDict()
@@ -134,14 +137,15 @@ def get_config() -> ConfigDict:
     train.max_zoom = 0.0
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0
-    # Mix each with another one of its batch, in the loss also their labels: the shares are drawn
-    # from the beta distribution with both parameters this. 0: none; 1: all shares alike. From 0 to
-    # 100. After all these, before the distortions. Training accuracy counts the larger share.
+    # Mix each image with another of its batch and, in the loss, their labels; the shares are drawn
+    # from a beta distribution with both parameters equal to this. 0: none; 1: all shares equally
+    # likely. From 0 to 100. Done after all of the above and before the distortions. Training
+    # accuracy counts the label with the larger share.
     train.mixup = 0.0
-    # Learn from trained networks: the workdir of a single run, and how many of its seeds teach,
-    # from the first on, a different one at each step. They see the images before they are distorted
-    # and preprocessed. Empty: none. And the share of their answers in the loss, the rest is that of
-    # the labels.
+    # Learn from trained networks: the workdir of a single run (empty: none); how many of its seeds
+    # teach, the first ones, in turn from step to step; and the share of their answers in the loss,
+    # the rest being that of the labels. Teachers see the images before distortion and
+    # preprocessing.
     train.teacher = ""
     train.teachers = 1
     train.teacher_share = 0.9
@@ -181,8 +185,9 @@ def get_config() -> ConfigDict:
     distortions.seed = 0
 
     config.robustness = robustness = ConfigDict()
-    # Job robustness: workdirs of trained networks, comma-separated; runs or folders of runs, whose
-    # runs follow by name. The first of all is the one that the others are compared with.
+    # Job robustness: workdirs of trained networks, comma-separated; each a run or a folder of runs,
+    # of which the one that overrides nothing comes first and the others follow by name. The first
+    # run of all is the one that the others are compared with.
     robustness.networks = ""
 
     config.hash = hashes = ConfigDict()
@@ -191,7 +196,7 @@ def get_config() -> ConfigDict:
     hashes.names = "average_hash,dhash,phash,whash"
     # Side of the hashes, in bits (colorhash has its own size).
     hashes.size = 8
-    # Job hash_robustness: networks' inputs of one bit a value, comma-separated as for preprocess,
+    # Job hash_robustness: networks' inputs of one bit per value, comma-separated as for preprocess,
     # whose flipped bits are counted besides.
     hashes.inputs = (
         "average_hash,channel_average_hash,median_hash,local_average_hash,difference_hash,"
@@ -223,7 +228,8 @@ def get_config() -> ConfigDict:
     # Job hash_study: your own picture, and a different one to compare. Empty: drawn scenes.
     hash_study.picture = ""
     hash_study.other_picture = ""
-    # Images of each class in the scatter plots and counts, and the distance that is no longer near.
+    # Images of each class in the scatter plots and counts, and the distance below which two hashes
+    # count as near.
     hash_study.images_per_class = 100
     hash_study.near = 10
 

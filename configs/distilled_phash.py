@@ -5,7 +5,7 @@
     python main.py --config=configs/distilled_phash.py --workdir=runs/distilled_phash \
         --config.data.name=cifar10 --config.train.num_seeds=6
 
-Only in training: what is tested is the same network, fed one bit a value.
+Only in training: what is tested is the same network, fed one bit per value.
 
 Measured so on CIFAR-10 cats and dogs (10,000 steps, a teacher of 87.2 %): 82.3 % [82.0, 82.6] clean
 and 81.9 % [81.3, 82.4] at contrast 200. With the same seeds that is 0.0 points [-0.5, 0.5] and 0.5

@@ -38,8 +38,8 @@ def batch_parts(augment: str, *, mixup: float) -> int:
     """How many equal parts every device's share of a batch must have.
 
     Args:
-        augment: ``config.train.augment``: so many ways, each for as many images.
-        mixup: ``config.train.mixup``: pairs, unless it is 0.
+        augment: ``config.train.augment``: each name in it takes an equal part.
+        mixup: ``config.train.mixup``: unless it is 0, images are paired, so the number is even.
 
     Raises:
         ValueError: a name is unknown.
@@ -180,9 +180,9 @@ def make_move(
 
 
 def partners(batch: Array) -> Array:
-    """What each image of a shard's share is mixed with, or its label: half a batch further on.
+    """The partner of each image (or label) of a shard's share: the one half a batch further on.
 
-    The same pairs on however many shards, since every n-th image of a batch is on the same one.
+    The pairs do not depend on the number of shards n, since each shard has every n-th image.
 
     Raises:
         ValueError: the number of images is odd.
@@ -203,14 +203,14 @@ def mix(
 def make_mixup(*, alpha: float) -> Mixup:
     """Returns ``(key, images) -> (images, shares)`` for a shard's share of a batch.
 
-    Runs in a mesh axis ``batch``. Every image is mixed with its partner (see ``partners``), its own
-    share float32 and at least 1/2: a number drawn from the beta distribution or what that leaves,
-    whichever is larger. Rounding may differ by one grey level between backends. Source: Zhang et
-    al., "mixup: Beyond Empirical Risk Minimization" (2018).
+    Runs inside a mesh axis ``batch``. Every image is mixed with its partner (see ``partners``). Its
+    own share, float32, is ``max(b, 1 - b)`` for a ``b`` drawn from the beta distribution, so at
+    least 1/2. Rounding may differ by one gray level between backends. Source: Zhang et al., "mixup:
+    Beyond Empirical Risk Minimization" (2018).
 
     Args:
-        alpha: both parameters of the beta distribution, above 0: far below 1 mixes little, 1 all
-            shares with the same probability.
+        alpha: both parameters of the beta distribution, above 0: values far below 1 mix little, 1
+            makes all shares equally likely.
     """
 
     def share_of(key):
@@ -227,9 +227,9 @@ def make_mixup(*, alpha: float) -> Mixup:
 def make_augment(chosen: Sequence[str]) -> Augment:
     """Returns ``(key, images) -> images`` for a shard's share of a batch, in a mesh axis ``batch``.
 
-    The share is cut into as many equal parts as there are names, each distorted in its way; each
-    image has its own key and its own severity, 1 to 5 with the same probability. Since batches are
-    drawn at random, which images come into which part is random too.
+    The share is cut into as many equal parts as there are names, one for each distortion; each
+    image has its own key and its own severity, 1 to 5 with equal probability. Since batches are
+    drawn at random, it is also random which images fall into which part.
 
     Args:
         chosen: from ``augment_names``, at least one.

@@ -1,8 +1,8 @@
-"""Hash images: an image of full resolution in one bit a value, above a threshold or not.
+"""Hash images: full-resolution images with one bit per value, above a threshold or not.
 
-Every function takes one uint8 image ``[H, W, C]``, 0 to 255, and returns bool. Where they decide in
-integers all backends agree. Another type is a TypeError; a batch (use ``jax.vmap``), an image
-without values, or with so many that a sum would overflow, a ValueError.
+Every function takes one uint8 image ``[H, W, C]``, 0 to 255, and returns bool. Functions that
+decide in integers give the same bits on all backends. Another type raises a TypeError; a batch (use
+``jax.vmap``), an empty image, or one so large that a sum would overflow, raises a ValueError.
 """
 
 from typing import SupportsIndex
@@ -84,10 +84,10 @@ def smooth_local_average_hash_image(
 ) -> Bool[Array, "h w c"]:
     """True where a value, smoothed, is above the mean of the window around it.
 
-    As ``local_average_hash_image``, but of each channel averaged over 3x3 pixels with the weights
-    1-2-1 in both directions, border pixels repeated. Of the noise of a pixel three eighths remain,
-    so fewer bits are flipped; the sign of a difference of two blurs is what Marr and Hildreth,
-    "Theory of edge detection" (1980), take edges from.
+    As ``local_average_hash_image``, but each channel is first averaged over 3x3 pixels with the
+    weights 1-2-1 in both directions, border pixels repeated; the window's mean is of the image
+    itself. Three eighths of a pixel's noise remain, so fewer bits flip. Marr and Hildreth, "Theory
+    of edge detection" (1980), find edges by the sign of such a difference of two blurs.
     """
     image = checked_image(image, most_values=_MAX_VALUES_OF_WINDOW)
     wide = jnp.pad(image.astype(jnp.int32), ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -117,15 +117,15 @@ def gradient_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h w 2*c"]:
 
 
 def gray_average_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 1"]:
-    """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit a pixel."""
+    """``average_hash_image`` of the gray image (Pillow 7.0 and later): one bit per pixel."""
     return average_hash_image(_checked_gray(image))
 
 
 def multiscale_hash_image(image: UInt8[Array, "h w 3"]) -> Bool[Array, "h w 3"]:
     """The gray image above its mean at three scales: of 3x3 pixels, of 9x9 pixels, of all.
 
-    As ``local_average_hash_image``, of the gray image (Pillow 7.0 and later): colour is given up,
-    and its bits tell fine edges, parts and light from dark.
+    As ``local_average_hash_image``, of the gray image (as Pillow 7.0 and later make it). Colour is
+    given up for bits that show fine edges, larger parts, and light against dark.
     """
     of_gray = _checked_gray(image)
     scales = [local_average_hash_image(of_gray, radius=radius) for radius in (1, 4)]

@@ -1,4 +1,4 @@
-"""Images in a few bits a value, between a hash image's one and a raw image's eight."""
+"""Images in a few bits per value, between a hash image's one and a raw image's eight."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float32, UInt8

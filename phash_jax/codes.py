@@ -1,7 +1,7 @@
 """Hashes as text, integers, bytes and packed words, and back.
 
-``pack`` and ``unpack`` may stand in a jitted function; text, integers and bytes are made on the
-host, of arrays and not of what ``jit`` traces.
+``pack`` and ``unpack`` can be used inside ``jit``; text, integers and bytes are made on the host,
+from concrete arrays only.
 """
 
 import math
@@ -21,11 +21,11 @@ _WORD = 32
 def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
     """Bits as unsigned 32-bit words, the form ``phash_jax.hamming`` works on.
 
-    Row by row, most significant bit and most significant word first; on the left zeros fill up the
-    first word. So the words, read as one number, are the integer of ``to_int``.
+    Row by row, most significant bit and most significant word first; the first word is padded with
+    zeros on the left. So the words, read as one number, are the integer of ``to_int``.
 
     Args:
-        bits: hashes as ``phash_jax.hashing`` returns them; of other types what is not 0 is a 1.
+        bits: hashes as ``phash_jax.hashing`` returns them; in other types, any nonzero value is 1.
 
     Raises:
         ValueError: there is no axis of rows.
@@ -140,10 +140,10 @@ def from_hex(
 
 
 def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
-    """The bits of an ``imagehash.ImageHash``; one of a flat array gets one row.
+    """The bits of an ``imagehash.ImageHash``; a hash whose array is flat becomes a single row.
 
     Raises:
-        TypeError: the object has no array of bits, as an ``ImageMultiHash``.
+        TypeError: the object has no array of bits (for example, an ``ImageMultiHash``).
     """
     bits = getattr(imagehash, "hash", None)
     if not isinstance(bits, np.ndarray) or bits.ndim not in (1, 2):

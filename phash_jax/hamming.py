@@ -3,7 +3,7 @@
 Codes are unsigned 32-bit words as ``phash_jax.codes.pack`` makes them, ``[number, words]``. All
 results are exact. ``distance`` and ``hex_distance`` are pure functions for use inside ``jit``; the
 searches take and return host arrays, work in tiles, and can spread these over several devices. A
-radius or a number that is not whole is a TypeError.
+``radius``, ``k`` or ``max_pairs`` that is not a whole number raises a TypeError.
 
 Distances are counted by XOR and population count. The other way, products of codes of -1 and +1,
 makes XLA write every product to memory before it is compared: for codes of 64 bits on one CPU core
@@ -107,8 +107,8 @@ def distance(a: ArrayLike, b: ArrayLike) -> Int32[Array, "*batch"]:
 def hex_distance(a: ArrayLike, b: ArrayLike) -> Int32[Array, "*batch"]:
     """Number of differing hexadecimal digits, as the study of 2017 counted.
 
-    The digits are those of ``phash_jax.codes.to_hex``; the zeros on the left of a code are equal in
-    all codes and add nothing.
+    The digits are those of ``phash_jax.codes.to_hex``; the zeros that pad a code on the left are
+    the same in all codes and add nothing.
 
     Args:
         a: packed codes, uint32 ``[..., words]``.
@@ -193,8 +193,8 @@ def pairs_within(
         b: packed codes, uint32 ``[right, words]``: all ``left * right`` pairs are searched. By
             default the pairs ``left < right`` of ``a`` are.
         radius: largest distance, bits.
-        max_pairs: of more pairs than these the first are listed, in the order of ``Pairs``; all are
-            counted in ``total``.
+        max_pairs: how many pairs are listed at most, the first ones in the order of ``Pairs``;
+            ``total`` counts all of them.
         devices: where to compute, by default on all devices of this process.
 
     Raises:
@@ -219,7 +219,7 @@ def k_nearest(
     k: int,
     devices: Sequence[jax.Device] | None = None,
 ) -> Nearest:
-    """The ``k`` codes nearest to each query; of equally near ones those of lower index.
+    """The ``k`` codes nearest to each query; ties go to the lower index.
 
     Args:
         queries: packed codes, uint32 ``[queries, words]``.

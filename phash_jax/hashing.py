@@ -6,16 +6,16 @@ itself decides by floating-point noise, the hash is reported as fragile.
 
 Every hash takes the same arguments (but colorhash, which has ``binbits`` and no ``hash_size``):
     images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
-        the last axis is colour if its size is 3 and two more precede it. If it is 1, 2 or 4 and
-        two more precede it, there is a warning: many narrow gray pictures are hashed, not one with
-        transparency.
-    hash_size: side of the hash, 2 or more, a power of 2 for whash; static, as the following.
-    pillow: key of ``phash_jax.resampling.PILLOW_GENERATIONS``: the Pillow whose gray conversion
-        and resampling are followed, "13.0" or one before it.
+        the last axis is colour if its size is 3 and at least two axes precede it. A last axis of 1,
+        2 or 4 after at least two others gives a warning: the array is taken for many narrow gray
+        pictures, not for one with that many channels.
+    hash_size: side of the hash, 2 or more, a power of 2 for whash; static, like those below.
+    pillow: key of ``phash_jax.resampling.PILLOW_GENERATIONS``: the Pillow version whose gray
+        conversion and resampling are followed, "13.0" or an earlier one.
     with_margin: return a ``Decision`` instead of the bits alone.
-Every hash returns bool ``[..., rows, columns]``, the array ``ImageHash.hash``, and raises TypeError
-for images that are not uint8 or a hash size that is no whole number, and ValueError for another
-shape, hash size or generation, and for sums that are more than int32 holds. All can be used inside
+Every hash returns bool ``[..., rows, columns]``, the array ``ImageHash.hash``. It raises TypeError
+if images are not uint8 or the hash size is not a whole number, and ValueError for any other invalid
+shape, hash size or generation, and where a sum would overflow int32. All can be used inside
 ``jit``, ``vmap`` and ``shard_map``; each is compiled once for each shape of its images.
 """
 
@@ -510,8 +510,8 @@ def check_hashes(hashes: Sequence[str], *, hash_size: int, pillow: str) -> None:
         pillow: key of ``PILLOW_GENERATIONS``.
 
     Raises:
-        ValueError: no hash, an unknown one or one named twice, or a generation or size there is
-            not, for one of them.
+        ValueError: there is no hash, one is unknown or named twice, or the generation or the size
+            is not valid for one of them.
     """
     if not hashes:
         raise ValueError(f"hash.names is empty: name one or more of {', '.join(HASHES)}")

@@ -55,7 +55,7 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
 class ConvNet(nn.Module):
     """Conv layers (convolution, norm where asked, activation, max-pool 2), dense, logits.
 
-    Without arguments but the first it is that of ``configs/default.py``.
+    With only the first argument given, it is the network of ``configs/default.py``.
 
     Attributes:
         num_outputs: size of the logits.
@@ -67,14 +67,14 @@ class ConvNet(nn.Module):
         kernel_init: a key of ``KERNEL_INITS``.
         kernel_stddev: standard deviation of ``truncated_normal`` before the cut.
         bias_init: start value of every bias.
-        batch_norm: a key of ``NORM_LAYERS``: after which convolutions it stands.
-        group_norm: the same, of the norm over groups of an image's channels.
+        batch_norm: a key of ``NORM_LAYERS``: the convolutions it follows.
+        group_norm: the same for group norm, over groups of an image's channels.
         dropout: share of values dropped before each hidden dense layer in training, from the random
             stream ``dropout``.
         compute_dtype: a key of ``COMPUTE_DTYPES``: of activations, and of kernels where they are
             multiplied. Parameters, the statistics of batch norm and logits are float32 in any case.
         batch_axis: mesh axis the batch is split over, or None; batch norm averages over it.
-        platform: JAX's name of what it is to run on, which chooses the convolution.
+        platform: JAX's name of the platform it will run on; it selects the convolution.
     """
 
     num_outputs: int

@@ -29,7 +29,7 @@ class Networks:
     """The networks of one run, one per seed.
 
     Attributes:
-        name: of the run, with its workdir where two have the same.
+        name: of the run, with its folder appended where two runs have the same name.
         folder: of the run.
         seeds: one per network.
         step: updates they were trained for.
@@ -58,12 +58,12 @@ class Networks:
     def logits(
         self, variables: PyTree[Array], images: UInt8[Array, "n h w c"], *, views: bool = True
     ) -> Float[Array, "n outputs"]:
-        """Logits of one seed's network, whose variables are given, for uint8 images.
+        """Logits of one seed's network for uint8 images.
 
         Args:
-            variables: as the attribute, without the axis of the seeds.
+            variables: one seed's part of ``self.variables``, without the axis of the seeds.
             images: 0 to 255.
-            views: as tested, the mean over all views; else of the images as they are.
+            views: whether to average over all views, as in testing, or to use the images alone.
 
         Raises:
             TypeError: images that are not uint8.
@@ -91,8 +91,8 @@ def restore_all(
         image_shape: height, width and channels of those images.
 
     Raises:
-        ValueError: no workdir, one twice, one without checkpoints, or one whose networks were
-            trained for other classes or do not fit images of that size.
+        ValueError: no workdir is given, or one is given twice, has no checkpoints, or has networks
+            that were trained for other classes or do not fit images of that size.
         CheckpointError: every checkpoint of a run is damaged.
     """
     found = [

@@ -55,10 +55,10 @@ PREPROCESS: dict[str, Preprocess] = {
     "raw_and_average_hash": raw_and_average_hash,
 }
 
-# Those whose values are not 0 or 1.
+# Inputs whose values are not all 0 or 1.
 SEVERAL_BITS_A_VALUE = ("bit_depth_2", "bit_depth_4", "raw", "raw_and_average_hash")
 
-# Of an RGB image, a pixel's share of what the network is fed.
+# Bits of the network's input per pixel of an RGB image.
 BITS_PER_PIXEL: dict[str, float] = {
     "dct_hash": 0.75,
     "gray_average_hash": 1,

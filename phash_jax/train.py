@@ -1,7 +1,7 @@
 """Training: many seeds of one configuration at once, on all devices.
 
-Read from the top: the state of one seed, one step of it, the steps between two logs; what makes
-them of a config; and ``train``, which runs them, logging, checkpointing and resuming.
+In order: the state of one seed, one training step, the steps between two log lines; the functions
+that build these from a config; and ``train``, which runs them, logging, checkpointing and resuming.
 """
 
 import functools
@@ -133,14 +133,14 @@ def make_train_step(
     """Returns ``(state, images, labels) -> (state, metrics)``, one update of one seed.
 
     The function runs inside a mesh axis ``batch``. ``images`` and ``labels`` are the whole training
-    split: every shard draws the same ``batch_size`` indices (with replacement) and takes its share;
-    or, ``streamed``, they are that share. Gradients are averaged over the shards. Metrics are
-    float32 scalars of the batch before the update: ``loss``, ``accuracy`` and ``grad_norm``.
-    A shard's share of the batch is changed before preprocessing, by ``move``, then by ``mixup``,
-    whose shares also weigh the losses against both labels, then by ``augment``; ``parts`` is
-    ``batch_parts`` of the last two. A ``teacher`` sees what the first two have made, and its
-    answers take that share of the loss. Accuracy is that against the label of the larger share.
-    Dropout alone depends on how many shards there are.
+    split, of which every shard draws the same ``batch_size`` indices (with replacement) and takes
+    its share; if ``streamed``, they are already that share. Gradients are averaged over the shards.
+    Metrics are float32 scalars of the batch before the update: ``loss``, ``accuracy`` and
+    ``grad_norm``. Before preprocessing, ``move``, ``mixup`` and ``augment`` change the images, in
+    this order; the shares of ``mixup`` also weight the losses against the two labels. ``parts`` is
+    ``batch_parts`` of the last two. A ``teacher`` sees the images before ``augment``; its answers
+    make up ``teacher_share`` of the loss. Accuracy counts the label with the larger share. Only
+    dropout depends on the number of shards.
     """
 
     def train_step(
@@ -210,8 +210,8 @@ def make_train_steps(
 ) -> Callable:
     """Returns a jitted ``(group, images, labels) -> (group, metrics)`` for a group of seeds.
 
-    One update, or ``num_steps`` of them as one scan, whose metrics have these on another axis. The
-    group given is donated.
+    The function makes one update, or ``num_steps`` of them in one scan; then metrics have a further
+    axis for the steps. The group passed in is donated.
     """
 
     def scan(state, images, labels):

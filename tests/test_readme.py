@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import load_config, make_small_config
 
+from phash_jax.distortions import GROUPS
 from phash_jax.train import train
 from phash_jax.workdir import claim, flatten
 
@@ -43,16 +44,22 @@ def test_every_field_and_file_is_there():
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
 
 
+def test_every_distortion_is_named():
+    for group, distortions in GROUPS.items():
+        assert f"| `{group}` | {', '.join(f'`{name}`' for name in distortions)} |" in TEXT
+
+
 def _titles():
     return re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
+@pytest.mark.parametrize("about", ["hashing", "DISTORTIONS", "get_config", "restore"])
+def test_its_code_runs(about, dataset, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert len(blocks) == 4
+    [code] = [block for block in blocks if about in block]
     names = {}
-    if number == 1:
+    if about == "restore":
         # As a minute of training would leave it, for smaller pictures.
         config = make_small_config()
         config.data.classes = "cat,dog"
@@ -60,12 +67,12 @@ def test_its_code_runs(number, dataset, tmp_path, monkeypatch):
         workdir = tmp_path / "runs" / "quickstart" / "phash"
         claim(workdir, config)
         train(config, dataset.train, num_classes=2, workdir=workdir)
-        blocks[1] = blocks[1].replace("32, 32", "16, 16")
+        code = code.replace("32, 32", "16, 16")
         monkeypatch.chdir(tmp_path)
-    exec(compile(blocks[number], f"README.md, block {number}", "exec"), names)
-    if number == 0:
+    exec(compile(code, f"README.md, block on {about}", "exec"), names)
+    if about == "get_config":
         assert names["get_config"]().preprocess == "median_hash"
-    if number == 1:
+    if about == "restore":
         assert names["logits"].shape == (2, 10, 2)
 
 

@@ -487,7 +487,7 @@ def _cover(scene, canvas, x, y, pixel):
 
 def _white_noise(key, size):
     """Uniform noise ``[size, size, 3]`` of mean 0 and standard deviation 1."""
-    # Random words are the dearest part of a small picture: ten bits a value, three in a word.
+    # Random words are the dearest part of a small picture: ten bits per value, three in a word.
     words = jax.random.bits(key, (size, size), jnp.uint32)
     values = (words[..., None] >> jnp.arange(0, 30, 10, dtype=jnp.uint32)) & 1023
     return (values.astype(jnp.float32) - 511.5) * (12**0.5 / 1024)

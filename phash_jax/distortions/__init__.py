@@ -1,6 +1,6 @@
-"""Distortions of uint8 images by key and severity, and the named test sets without either.
+"""Distortions of uint8 images by key and severity, and the named test sets, which take neither.
 
-What is drawn is drawn in 32 bits, also where 64 are enabled.
+Random draws use 32 bits even where 64-bit types are enabled.
 """
 
 import functools
@@ -21,8 +21,8 @@ from phash_jax.image_checks import check_uint8
 # What is not distorted, among distortions and test sets.
 CLEAN = "clean"
 
-# (key, image, severity) -> image; severity 0 is the identity, 1 to 5 ever stronger. Another number
-# is an error if it is one of Python's or NumPy's; a JAX array acts as the nearest of 1 and 5.
+# (key, image, severity) -> image; severity 0 is the identity, 1 to 5 are ever stronger. Any other
+# number is an error if it comes from Python or NumPy; in a JAX array it is clipped to 1 to 5.
 Distortion = Callable[
     [Key[Array, ""], UInt8[Array, "h w 3"], Int32[Array, ""]], UInt8[Array, "h w 3"]
 ]
@@ -60,7 +60,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def choices() -> dict[str, tuple[str, ...]]:
-    """What a list of distortions may have in it, and the distortions that each of it stands for."""
+    """The names that a list of distortions may contain, and the distortions each stands for."""
     return GROUPS | {name: (name,) for name in DISTORTIONS}
 
 

@@ -28,7 +28,7 @@ def unrolled(key: Key[Array, ""]) -> Key[Array, ""]:
 
 
 def _random_bits(key: UInt32[Array, "2"], bit_width: int, shape: tuple[int, ...]) -> Array:
-    """32 random bits a value, as JAX's ``threefry_partitionable`` defines them."""
+    """32 random bits per value, as JAX's ``threefry_partitionable`` defines them."""
     count = math.prod(shape)
     if bit_width != 32 or count >= 2**32:
         return threefry_prng_impl.random_bits(key, bit_width, shape)

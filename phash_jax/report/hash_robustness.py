@@ -62,8 +62,8 @@ def _inputs_table(result: dict[str, Any], flipped: dict[str, dict[str, list[floa
     return (
         "### Bits flipped of what a network is fed\n\n"
         f"{tables.markdown(cells)}\n"
-        "Of one bit a value, each image distorted against the same as it is; mean over severities. "
-        "Two images without anything in common would differ in half of their bits.\n\n"
+        "Inputs of one bit per value, each distorted image against its undistorted one; mean over "
+        "severities. Two unrelated images would differ in half of their bits.\n\n"
     )
 
 
