@@ -10,9 +10,9 @@ _SOURCE = (
     *("data.image_size", "data.test_size", "data.seed"),
 )
 _DATA = (*_SOURCE, "data.train_size", "data.train_repeats", "data.scramble_train")
-# Images that are held out are some of those to train with.
-_TEST_DATA = (*_SOURCE, "data.train_size", "data.validation_share")
-_DISTORTED = (*_TEST_DATA, "distortions", "test_batch_size")
+# Which images a network is tested with; those held out are some of those to train with.
+TEST_DATA = (*_SOURCE, "data.train_size", "data.validation_share")
+_DISTORTED = (*TEST_DATA, "distortions", "test_batch_size")
 _HASHES = ("hash.names", "hash.size", "hash.pillow")
 # Sections and fields.
 READ_BY: dict[str, tuple[str, ...]] = {

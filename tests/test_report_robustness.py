@@ -218,7 +218,7 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
         if line.startswith("|")
     ]
     under = "mean over all 2 distortions, severity 3"
-    assert cells[0] == ["fed with", "bits per pixel", "seeds", "clean", "contrast_200", under]
+    assert cells[0] == ["input", "bits per pixel", "seeds", "clean", "contrast_200", under]
     # In the order of their bits, each with the accuracy of its own robustness test.
     assert [row[:2] for row in cells[2:5]] == [
         ["gray_average_hash", "1"],

@@ -1,5 +1,6 @@
 """Runs minus another with the same seeds: what is told apart, and a section for every sweep."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,30 +49,42 @@ def of_runs(
     return [(run, *found) for run, found in zip(tested[1:], compared, strict=True)]
 
 
-def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
-    """For every sweep a table of its runs minus the one that overrides nothing, else the first.
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """The finished runs of one config: that which overrides nothing, else the first; the others."""
+
+    folder: Path
+    base: Run
+    others: list[Run]
+
+
+def sweeps(runs: Sequence[Run], *, but: Collection[Path]) -> list[Sweep]:
+    """The sweeps of at least two finished runs.
 
     Args:
         runs: of any configs.
         but: folders of runs that are compared elsewhere.
     """
-    sweeps: dict[Path, list[Run]] = {}
+    of_folder: dict[Path, list[Run]] = {}
     for run in runs:
         if run.result and not run.row and run.folder not in but:
-            sweeps.setdefault(run.folder.parent, []).append(run)
-    return "".join(_of_sweep(folder, sweep) for folder, sweep in sweeps.items())
+            of_folder.setdefault(run.folder.parent, []).append(run)
+    found = []
+    for folder, members in of_folder.items():
+        overrides = read_config(folder).get("runs") or {}
+        named = [run for run in members if run.folder.name in overrides]
+        if len(named) > 1:
+            base = next((run for run in named if not overrides[run.folder.name]), named[0])
+            found.append(Sweep(folder, base, [run for run in named if run is not base]))
+    return found
 
 
-def _of_sweep(folder: Path, sweep: Sequence[Run]) -> str:
-    overrides = read_config(folder).get("runs") or {}
-    named = [run for run in sweep if run.folder.name in overrides]
-    if len(named) < 2:
-        return ""
-    base = next((run for run in named if not overrides[run.folder.name]), named[0])
-    others = [run for run in named if run is not base]
+def section(sweep: Sweep) -> str:
+    """A table of a sweep's runs minus the first of them."""
+    base, others = sweep.base, sweep.others
     header, columns = ["run"], {}
     for test_set in base.result["test_accuracy"]:
-        header += [f"{test_set.replace('_', ' ')}, points", "so it is"]
+        header += [f"{test_set.replace('_', ' ')}, points", "verdict"]
         for run, difference, adjusted in of_runs(base, others, test_set):
             columns[run.folder, test_set] = points(difference), conclusion(difference, adjusted)
     cells = [header]
@@ -79,6 +92,7 @@ def _of_sweep(folder: Path, sweep: Sequence[Run]) -> str:
         of_sets = (columns.get((run.folder, t), ("-", "-")) for t in base.result["test_accuracy"])
         cells.append([run.label, *(cell for of_set in of_sets for cell in of_set)])
     return (
-        f"### {folder.name}: minus {base.label} with the same seeds\n\n{tables.markdown(cells)}\n"
+        f"### {sweep.folder.name}: minus {base.label} with the same seeds\n\n"
+        f"{tables.markdown(cells)}\n"
         f"Better and worse where p, Holm-adjusted for {len(others)}, is below 0.05.\n\n"
     )

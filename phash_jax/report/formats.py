@@ -37,8 +37,8 @@ def points(statistic: dict[str, Any]) -> str:
     if statistic["mean"] is None:
         return "-"
     low_high = statistic["ci95"]
-    return f"{100 * statistic['mean']:+.1f}" + (
-        f" [{100 * low_high[0]:+.1f}, {100 * low_high[1]:+.1f}]" if low_high else ""
+    return f"{100 * statistic['mean']:+z.1f}" + (
+        f" [{100 * low_high[0]:+z.1f}, {100 * low_high[1]:+z.1f}]" if low_high else ""
     )
 
 

@@ -13,6 +13,7 @@ from phash_jax import tables
 from phash_jax.errors import listed
 from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import (
+    changes,
     differences,
     fig_5_1,
     fig_5_5,
@@ -54,7 +55,7 @@ def summary(workdirs: Sequence[Path]) -> str:
     if rest:
         title = "Ours beside the study's (Fig 6.1)" if _of_study(rest) else "Runs side by side"
         parts.append(f"# {title}\n\n{fig_6_1.side_by_side(rest)}")
-        parts += filter(None, [differences.section(rest, but=_compared_elsewhere(runs))])
+        parts += filter(None, [_differences(rest, but=_compared_elsewhere(runs))])
     parts += rivals.summaries(runs, workdirs)
     parts += robustness.summaries(workdirs)
     if parts:
@@ -136,6 +137,13 @@ def _compared_elsewhere(runs: Sequence[Run]) -> set[Path]:
     }
 
 
+def _differences(runs: Sequence[Run], *, but: set[Path]) -> str:
+    """Every sweep's runs minus its first; the others minus those that are most like them."""
+    sweeps = differences.sweeps(runs, but=but)
+    of_sweeps = {run.folder for sweep in sweeps for run in (sweep.base, *sweep.others)}
+    return "".join(map(differences.section, sweeps)) + changes.section(runs, but=but | of_sweeps)
+
+
 def _problems(runs: Sequence[Run]) -> list[str]:
     """The list of runs without a result, if there is one."""
     lines = [f"- {run.label}: {run.problem}\n" for run in runs if run.problem]
@@ -210,7 +218,7 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
             f"number](figures/{file})\n\n"
         )
     text += _test_figures(finished)
-    text += differences.section(finished, but=_compared_elsewhere(runs))
+    text += _differences(finished, but=_compared_elsewhere(runs))
     text += "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
     for place, group in enumerate(_by_figure(shown, workdirs)):
         file = f"curves{f'_{place + 1}' * (place > 0)}.png"

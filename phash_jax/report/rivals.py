@@ -115,7 +115,7 @@ def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:
 def table(by_run: dict[str, dict[str, list[float]]]) -> str:
     """Accuracies of every way of preprocessing, as Markdown."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
-    cells = [("fed with", "bits per pixel", "seeds", *tested)]
+    cells = [("input", "bits per pixel", "seeds", *tested)]
     for preprocess, accuracies in by_run.items():
         cells.append(
             (
@@ -144,7 +144,7 @@ def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]
         found = from_base(
             (base, seeds[BASE]), [(by_run[name][test_set], seeds[name]) for name in others]
         )
-        cells: list[tuple[Any, ...]] = [("fed with", f"minus {BASE}, points", "so it is")]
+        cells: list[tuple[Any, ...]] = [("input", f"minus {BASE}, points", "verdict")]
         for name, (difference, p) in zip(others, found, strict=True):
             cells.append((name, points(difference), conclusion(difference, p)))
         if others:

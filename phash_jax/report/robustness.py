@@ -146,7 +146,7 @@ def _by_distortion(result: dict[str, Any]) -> str:
     few = len(others) <= _MOST_BESIDE
     header = ["distortion", base]
     for name in others:
-        header += [name, f"minus {base}, points", "so it is"] if few else [name]
+        header += [name, f"minus {base}, points", "verdict"] if few else [name]
     cells = [header]
     for i, distortion in enumerate(result["distortions"]):
         row = [distortion, _mean_cell(result["networks"][base], distortion)]

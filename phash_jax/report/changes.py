@@ -1,0 +1,106 @@
+"""What each run changes of the one that is most like it, and what comes of it."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from phash_jax import tables
+from phash_jax.comparison import holm
+from phash_jax.fields import TEST_DATA
+from phash_jax.report.collect import Run, recipe
+from phash_jax.report.differences import conclusion, of_runs
+from phash_jax.report.formats import points
+
+# Of more changes at once no one could say which of them it was.
+_MOST_CHANGES = 4
+# Which seeds and which test sets both have is seen when they are compared.
+_NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
+
+
+def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
+    """A table of finished runs minus the one before them from which they differ in fewest fields.
+
+    Only runs that were tested with the same images are compared, over the seeds that both have. A
+    run that has no such one before it, or whose recipe is the same, is left out.
+
+    Args:
+        runs: of any configs, in the order in which they build on one another.
+        but: folders of runs that are compared elsewhere; others may be compared with them.
+    """
+    finished = [run for run in runs if run.result and not run.row]
+    compared = []
+    for place, run in enumerate(finished):
+        found = None if run.folder in but else _most_alike(run, finished[:place])
+        if found:
+            compared.append((run, *found))
+    if not compared:
+        return ""
+    test_sets = {name: None for run, _, _ in compared for name in run.result["test_accuracy"]}
+    columns = [_column(compared, test_set) for test_set in test_sets]
+    header = ["run", "minus", "what is changed"]
+    for test_set in test_sets:
+        header += [f"{test_set.replace('_', ' ')}, points", "verdict"]
+    cells = [header]
+    for place, (run, base, changes) in enumerate(compared):
+        numbers = (cell for column in columns for cell in column[place])
+        cells.append([run.label, base.label, _in_words(changes), *numbers])
+    return (
+        "### Each run minus the one before it that is most like it, with the same seeds\n\n"
+        f"{tables.markdown(cells)}\n"
+        "In brackets after a change what it was before. Better and worse where p, Holm-adjusted "
+        "for the runs of this table, is below 0.05; intervals are not adjusted.\n\n"
+    )
+
+
+def _most_alike(run: Run, earlier: Sequence[Run]) -> tuple[Run, dict[str, tuple]] | None:
+    """The one with the fewest changed fields, the last of these, and the fields: ours and its."""
+    found = [
+        (base, changes)
+        for base in reversed(earlier)
+        if len({*run.result["seeds"]} & {*base.result["seeds"]}) > 1
+        and run.result["class_names"] == base.result["class_names"]
+        and 0 < len(changes := _changes(run, base)) <= _MOST_CHANGES
+        and not changes.keys() & {*TEST_DATA}
+    ]
+    return min(found, key=lambda pair: len(pair[1]), default=None)
+
+
+def _changes(run: Run, base: Run) -> dict[str, tuple]:
+    ours, theirs = recipe(run), recipe(base)
+    fields = [field for field in ours | theirs if field not in _NO_CHANGE]
+    return {
+        field: (ours.get(field), theirs.get(field))
+        for field in fields
+        if ours.get(field) != theirs.get(field)
+    }
+
+
+def _column(
+    compared: Sequence[tuple[Run, Run, dict[str, tuple]]], test_set: str
+) -> list[tuple[str, str]]:
+    """The difference and its verdict on one test set for each pair; dashes where there is none."""
+    found = [of_runs(base, [run], test_set) for run, base, _ in compared]
+    adjusted = iter(holm([pair[0][1]["p"] for pair in found if pair]))
+    return [
+        (points(pair[0][1]), conclusion(pair[0][1], next(adjusted))) if pair else ("-", "-")
+        for pair in found
+    ]
+
+
+def _in_words(changes: dict[str, tuple[Any, Any]]) -> str:
+    return "; ".join(
+        f"{field} {_value(ours)} ({_value(theirs)})" for field, (ours, theirs) in changes.items()
+    )
+
+
+def _value(value: Any) -> str:
+    if value in ("", None):
+        return "none"
+    if isinstance(value, str):
+        # A name given several times counts so often.
+        names = value.split(",")
+        return ", ".join(
+            f"{names.count(name)}x {name}" if names.count(name) > 1 else name
+            for name in dict.fromkeys(names)
+        )
+    return str(value)
