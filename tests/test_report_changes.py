@@ -4,7 +4,7 @@ import pytest
 from conftest import load_config, make_workdir
 from ml_collections import ConfigDict
 
-from phash_jax.report import changes, report
+from phash_jax.report import changes, plots, report
 from phash_jax.report.collect import collect
 from phash_jax.workdir import claim
 
@@ -95,7 +95,20 @@ def test_verdicts_are_adjusted_for_the_runs_of_the_table(made):
     assert among[0][4] == "not told apart"
 
 
-def test_the_report_has_sweeps_first_and_each_run_once(tmp_path):
+def test_the_legend_names_what_only_later_lines_have(tmp_path, monkeypatch):
+    named = []
+
+    def note(figure, panel, **options):
+        named.extend(panel.get_legend_handles_labels()[1])
+
+    monkeypatch.setattr(plots, "legend_above", note)
+    known, unknown = {"mean": 0.1, "ci95": [0.0, 0.2]}, {"mean": None}
+    lines = {"one": {"clean": known, "far": unknown}, "other": {"clean": known, "far": known}}
+    plots.plot_differences(lines, "points", tmp_path / "figure.png")
+    assert named == ["clean", "far"]
+
+
+def test_the_report_has_sweeps_first_and_each_run_once(tmp_path, monkeypatch):
     config = load_config("best_raw")
     config.runs = ConfigDict({"usual": {}, "slow": {"optimizer": {"learning_rate": 1e-5}}})
     claim(tmp_path / "mine", config)
@@ -103,12 +116,21 @@ def test_the_report_has_sweeps_first_and_each_run_once(tmp_path):
         make_workdir(tmp_path / "mine" / name, "best_raw", name=name, **fields)
     fields = {"optimizer.learning_rate": 1e-5, "train.mixup": 0.4}
     make_workdir(tmp_path / "mixed", "best_raw", name="mixed", clean=(80, 90), **fields)
+    drawn, plot = [], changes.plot_differences
+
+    def note(of_each, axis, path):
+        drawn.append({name: list(of) for name, of in of_each.items()})
+        plot(of_each, axis, path)
+
+    monkeypatch.setattr(changes, "plot_differences", note)
     text = report.write(tmp_path / "out", [tmp_path / "mine", tmp_path / "mixed"])
+    assert drawn == [{"train.mixup 0.4 (0.0)\nmixed minus slow": ["clean", "contrast 200"]}]
+    assert (tmp_path / "out" / "figures" / "changes.png").read_bytes().startswith(b"\x89PNG")
     markdown = (tmp_path / "out" / "report.md").read_text()
     for written in (text, markdown):
         of_sweep = written.index("### mine: minus usual with the same seeds")
         of_changes = written.index("### Each run minus the one before it")
         assert of_sweep < of_changes
-        table = written[of_changes:].split("\n\n")[1]
+        table = next(part for part in written[of_changes:].split("\n\n") if part[0] == "|")
         assert table.count("\n") == 2
         assert "| mixed | slow  | train.mixup 0.4 (0.0) | +10.0" in table

@@ -8,9 +8,9 @@ from conftest import make_workdir
 from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.report import (
     learning,
+    plots,
     report,
     rivals,
-    robustness_plots,
     robustness_verdicts,
     tested_networks,
 )
@@ -130,13 +130,13 @@ def test_many_networks_are_compared_in_few_columns(tmp_path):
 
 
 def test_few_networks_are_drawn_by_distortion_and_many_by_name(tmp_path, monkeypatch):
-    drawn, plot = [], robustness_plots.plot_differences
+    drawn, plot = [], plots.plot_differences
 
-    def note(of_each, base, path):
+    def note(of_each, axis, path):
         drawn.append((list(of_each), list(next(iter(of_each.values())))))
-        plot(of_each, base, path)
+        plot(of_each, axis, path)
 
-    monkeypatch.setattr(robustness_plots, "plot_differences", note)
+    monkeypatch.setattr(plots, "plot_differences", note)
     for names in (["raw", "hash", "median"], ["raw", "hash", "median", "dct"]):
         tested = make_robustness(tmp_path / str(len(names)), names)
         report.write(tmp_path / "out", [tested])

@@ -10,15 +10,20 @@ from phash_jax.fields import TEST_DATA
 from phash_jax.report.collect import Run, recipe
 from phash_jax.report.differences import conclusion, of_runs
 from phash_jax.report.formats import points
+from phash_jax.report.plots import plot_differences
 
 # Of more changes at once no one could say which of them it was.
 _MOST_CHANGES = 4
 # Which seeds and which test sets both have is seen when they are compared.
 _NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
+# The difference on a test set that one of the two was not tested on.
+_NONE = {"mean": None}
 
 
-def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
-    """A table of finished runs minus the one before them from which they differ in fewest fields.
+def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None = None) -> str:
+    """A table and a plot: finished runs minus the one before them that is most like them.
+
+    That is the one from which a run differs in the fewest fields, of several the last.
 
     Only runs that were tested with the same images are compared, over the seeds that both have. A
     run that has no such one before it, or whose recipe is the same, is left out.
@@ -26,6 +31,7 @@ def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
     Args:
         runs: of any configs, in the order in which they build on one another.
         but: folders of runs that are compared elsewhere; others may be compared with them.
+        figures: folder of the plot, or None for the table alone.
     """
     finished = [run for run in runs if run.result and not run.row]
     compared = []
@@ -36,7 +42,8 @@ def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
     if not compared:
         return ""
     test_sets = {name: None for run, _, _ in compared for name in run.result["test_accuracy"]}
-    columns = [_column(compared, test_set) for test_set in test_sets]
+    differences = [[of_runs(base, [run], name) for name in test_sets] for run, base, _ in compared]
+    columns = [_column(column) for column in zip(*differences, strict=True)]
     header = ["run", "minus", "what is changed"]
     for test_set in test_sets:
         header += [f"{test_set.replace('_', ' ')}, points", "verdict"]
@@ -44,9 +51,23 @@ def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
     for place, (run, base, changes) in enumerate(compared):
         numbers = (cell for column in columns for cell in column[place])
         cells.append([run.label, base.label, _in_words(changes), *numbers])
+    title = "Each run minus the one before it that is most like it, with the same seeds"
+    plot = ""
+    if figures:
+        plot_differences(
+            {
+                f"{_in_words(changes)}\n{run.label} minus {base.label}": {
+                    name.replace("_", " "): pair[0][1] if pair else _NONE
+                    for name, pair in zip(test_sets, pairs, strict=True)
+                }
+                for (run, base, changes), pairs in zip(compared, differences, strict=True)
+            },
+            "difference in test accuracy, points",
+            figures / "changes.png",
+        )
+        plot = f"![{title}: mean and 95 % interval](figures/changes.png)\n\n"
     return (
-        "### Each run minus the one before it that is most like it, with the same seeds\n\n"
-        f"{tables.markdown(cells)}\n"
+        f"### {title}\n\n{plot}{tables.markdown(cells)}\n"
         "In brackets after a change what it was before. Better and worse where p, Holm-adjusted "
         "for the runs of this table, is below 0.05; intervals are not adjusted.\n\n"
     )
@@ -75,11 +96,8 @@ def _changes(run: Run, base: Run) -> dict[str, tuple]:
     }
 
 
-def _column(
-    compared: Sequence[tuple[Run, Run, dict[str, tuple]]], test_set: str
-) -> list[tuple[str, str]]:
-    """The difference and its verdict on one test set for each pair; dashes where there is none."""
-    found = [of_runs(base, [run], test_set) for run, base, _ in compared]
+def _column(found: Sequence[list]) -> list[tuple[str, str]]:
+    """Each difference on one test set, and its verdict; dashes where there is none."""
     adjusted = iter(holm([pair[0][1]["p"] for pair in found if pair]))
     return [
         (points(pair[0][1]), conclusion(pair[0][1], next(adjusted))) if pair else ("-", "-")

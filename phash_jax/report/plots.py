@@ -1,7 +1,8 @@
 """The report's plots. Colours are told apart with every common colour blindness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -156,6 +157,43 @@ def _draw_accuracies(panel, runs: Sequence[Run]) -> None:
     panel.set_ylim(len(runs) - 0.5, -0.5)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="x", **GRID)
+
+
+def plot_differences(
+    of_each: Mapping[str, Mapping[str, dict[str, Any]]], axis: str, path: Path
+) -> None:
+    """Differences of networks from others, with their intervals: a line for each.
+
+    Args:
+        of_each: by networks and by what they were tested on, or the other way round, as
+            ``paired_difference`` gives them.
+        axis: what the differences are.
+        path: of the figure.
+    """
+    together = max(map(len, of_each.values()))
+    lines = max(name.count("\n") for name in of_each)
+    figure = new_figure(10, 1.2 + (0.18 + max(0.12 * together, 0.15 * lines)) * len(of_each))
+    panel = figure.subplots()
+    named = set()
+    for place, differences in enumerate(of_each.values()):
+        for number, (name, difference) in enumerate(differences.items()):
+            if difference["mean"] is None:
+                continue
+            y = place + 0.24 * (number - (len(differences) - 1) / 2)
+            colour = COLOURS[number]
+            if difference["ci95"]:
+                panel.plot(100 * np.array(difference["ci95"]), [y, y], color=colour, lw=2)
+            label = None if name in named else name
+            named.add(name)
+            panel.plot([100 * difference["mean"]], [y], "o", color=colour, ms=5, label=label)
+    panel.axvline(0, color="0.5", lw=0.8, ls="--", zorder=0)
+    panel.set_yticks(range(len(of_each)), list(of_each), fontsize=8 if lines else 10)
+    panel.set_ylim(len(of_each) - 0.5, -0.5)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis="x", **GRID)
+    panel.set_xlabel(axis)
+    legend_above(figure, panel, fontsize=9)
+    save(figure, path, dpi=DPI)
 
 
 def plot_confusion(runs: Sequence[Run], path: Path) -> None:

@@ -137,11 +137,12 @@ def _compared_elsewhere(runs: Sequence[Run]) -> set[Path]:
     }
 
 
-def _differences(runs: Sequence[Run], *, but: set[Path]) -> str:
+def _differences(runs: Sequence[Run], *, but: set[Path], figures: Path | None = None) -> str:
     """Every sweep's runs minus its first; the others minus those that are most like them."""
     sweeps = differences.sweeps(runs, but=but)
     of_sweeps = {run.folder for sweep in sweeps for run in (sweep.base, *sweep.others)}
-    return "".join(map(differences.section, sweeps)) + changes.section(runs, but=but | of_sweeps)
+    of_others = changes.section(runs, but=but | of_sweeps, figures=figures)
+    return "".join(map(differences.section, sweeps)) + of_others
 
 
 def _problems(runs: Sequence[Run]) -> list[str]:
@@ -218,7 +219,7 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
             f"number](figures/{file})\n\n"
         )
     text += _test_figures(finished)
-    text += _differences(finished, but=_compared_elsewhere(runs))
+    text += _differences(finished, but=_compared_elsewhere(runs), figures=figures)
     text += "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
     for place, group in enumerate(_by_figure(shown, workdirs)):
         file = f"curves{f'_{place + 1}' * (place > 0)}.png"

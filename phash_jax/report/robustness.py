@@ -10,7 +10,7 @@ import numpy as np
 
 from phash_jax import tables
 from phash_jax.comparison import mean_and_interval
-from phash_jax.report import robustness_plots
+from phash_jax.report import plots, robustness_plots
 from phash_jax.report.collect import read_config
 from phash_jax.report.differences import conclusion
 from phash_jax.report.formats import (
@@ -91,7 +91,7 @@ def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
     else:
         of_each = {one.name: {"clean": one.clean, over: one.mean} for one in compared}
         title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
-    robustness_plots.plot_differences(of_each, base, figures / f"{name}_differences.png")
+    plots.plot_differences(of_each, f"minus {base}, points", figures / f"{name}_differences.png")
     return (
         f"### Minus {base}, mean over {over}\n\n{_comparisons_table(base, compared)}\n"
         f"{picture(title, f'{name}_differences.png')}"

@@ -1,6 +1,5 @@
 """Plots of accuracy and of hashes under distortions."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,40 +63,6 @@ def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     figure.supxlabel(axis, fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, pad=0.01)
     bar.set_label("test accuracy, %", fontsize=9)
-    save(figure, path, dpi=DPI)
-
-
-def plot_differences(
-    of_each: Mapping[str, Mapping[str, dict[str, Any]]], base: str, path: Path
-) -> None:
-    """Differences of networks from others, with their intervals: a line for each.
-
-    Args:
-        of_each: by networks and by what they were tested on, or the other way round, as
-            ``paired_difference`` gives them.
-        base: the networks that they are from.
-        path: of the figure.
-    """
-    together = max(map(len, of_each.values()))
-    figure = new_figure(10, 1.2 + (0.18 + 0.12 * together) * len(of_each))
-    panel = figure.subplots()
-    for place, differences in enumerate(of_each.values()):
-        for number, (name, difference) in enumerate(differences.items()):
-            if difference["mean"] is None:
-                continue
-            y = place + 0.24 * (number - (len(differences) - 1) / 2)
-            colour = COLOURS[number]
-            if difference["ci95"]:
-                panel.plot(100 * np.array(difference["ci95"]), [y, y], color=colour, lw=2)
-            label = name if place == 0 else None
-            panel.plot([100 * difference["mean"]], [y], "o", color=colour, ms=5, label=label)
-    panel.axvline(0, color="0.5", lw=0.8, ls="--", zorder=0)
-    panel.set_yticks(range(len(of_each)), list(of_each))
-    panel.set_ylim(len(of_each) - 0.5, -0.5)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(axis="x", **GRID)
-    panel.set_xlabel(f"minus {base}, points")
-    legend_above(figure, panel, fontsize=9)
     save(figure, path, dpi=DPI)
 
 
