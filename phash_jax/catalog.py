@@ -189,7 +189,8 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
 
 def _damaged(path: Path, error: Exception) -> ValueError:
     return ValueError(
-        f"{path} is damaged or no Parquet file ({error}): remove it and start its command again"
+        f"{path} is damaged or not a Parquet file ({error}): remove it and start the command that "
+        "makes it again"
     )
 
 

@@ -51,7 +51,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     if config.data.train_repeats != 1 or config.data.scramble_train:
         raise ValueError(
-            "a catalog has every image once and as it is: data.train_repeats must be 1 and "
+            "a catalog holds every image once and unscrambled: data.train_repeats must be 1 and "
             "data.scramble_train False"
         )
     with processes.first_alone("claimed"):
@@ -202,8 +202,8 @@ def _write_file(path: epath.Path, content: bytes) -> None:
         if is_disk_full(error):
             # Not of the workdir, which may be on another disk.
             raise ValueError(
-                f"no space is left for {path.parent} (catalog.image_dir): make some, and the same "
-                "command goes on after what was saved"
+                f"no disk space is left for {path.parent} (catalog.image_dir): free some and start "
+                "the same command again; it resumes from what was saved"
             ) from None
         raise
 

@@ -171,7 +171,8 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
         if not processes.all_have(f"{digest(restored)} {damaged}"):
             raise CheckpointError(
                 f"not all processes read the same checkpoint in {directory}: start again when all "
-                "see the same folder (if one of them calls a checkpoint damaged, its disk is)"
+                "see the same folder (if only one of them reports a damaged checkpoint, the fault "
+                "is in its disk)"
             )
         if restored is None and damaged:
             raise _all_damaged(directory, damaged, "to train from the start")
@@ -234,7 +235,10 @@ def _by_itself() -> contextlib.AbstractContextManager:
 
 
 def _none(directory: Path) -> ValueError:
-    return ValueError(f"no checkpoint in {directory}: the run was stopped before its first one")
+    return ValueError(
+        f"no checkpoint in {directory}: the run was stopped before its first one; start its "
+        "command again"
+    )
 
 
 def _all_damaged(directory: Path, damaged: list[int], then: str) -> CheckpointError:
@@ -276,8 +280,8 @@ def _newest_good(
     for path in saved_paths:
         if path in ahead:
             logging.warning(
-                "checkpoint of step %s in %s is passed over: the log ends at step %d, and from "
-                "there it is trained again",
+                "checkpoint of step %s in %s is passed over: the log ends at step %d, and what "
+                "follows is trained again",
                 path.name,
                 directory,
                 logged,

@@ -79,7 +79,7 @@ def paired_difference(
     """
     for seeds in (our_seeds, base_seeds):
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed is there twice: {', '.join(map(str, seeds))}")
+            raise ValueError(f"a seed occurs twice: {', '.join(map(str, seeds))}")
     base_of = dict(zip(base_seeds, base, strict=True))
     pairs = [
         (value, base_of[seed])

@@ -33,8 +33,8 @@ def make_teacher(networks: Networks, *, count: int) -> Teacher:
     """
     if count > len(networks.seeds):
         raise ValueError(
-            f"train.teachers is {count}, more than the networks in {networks.folder}: "
-            f"{len(networks.seeds)}"
+            f"train.teachers is {count}, but there are only {len(networks.seeds)} networks in "
+            f"{networks.folder}"
         )
     # Constants of the program, not arguments: on the host until it is compiled.
     variables = jax.tree.map(lambda leaf: np.asarray(leaf[:count]), networks.variables)

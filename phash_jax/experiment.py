@@ -146,7 +146,7 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
     if networks.model.num_outputs != taught:
         raise ValueError(
             f"train.teacher has {networks.model.num_outputs} outputs, the network to be taught "
-            f"{taught}: choose model.num_outputs as the teacher was trained with"
+            f"{taught}: set model.num_outputs to what the teacher was trained with"
         )
     teacher = make_teacher(networks, count=config.train.teachers)
     if processes.is_first():

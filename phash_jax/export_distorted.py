@@ -35,7 +35,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     if fields.draws != 1:
-        raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
+        raise ValueError(
+            f"an exported set has one draw: distortions.draws must be 1, got {fields.draws}"
+        )
     check_seed(fields.seed)
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
@@ -56,7 +58,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             _write(workdir / f"{name}.npy", shape, np.uint8, batches, bar.update)
     return (
         f"{len(chosen)} distortions of {len(test)} images at {len(severities)} severities, "
-        f"{', '.join(map(str, shape))} each, in {workdir}"
+        f"arrays of shape {shape}, in {workdir}"
     )
 
 

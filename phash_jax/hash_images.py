@@ -51,7 +51,7 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
         all(isinstance(line, str) and "\t" in line for line in saved["files"])
         and all(isinstance(kind, list) and len(kind) == of_kind for kind in saved["whole"])
     ):
-        raise damaged(path, "an entry is not one of ours", _IN_A_NEW_WORKDIR)
+        raise damaged(path, "an entry has the wrong form", _IN_A_NEW_WORKDIR)
     before = dict(line.split("\t", 1)[::-1] for line in saved["files"])
     now = dict(line.split("\t", 1)[::-1] for line in map(_as_line, files))
     differences = {
@@ -67,7 +67,7 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
                 for how, some in differences.items()
                 if some
             )
-            + "; put them back to go on, or hash the folder as it is now in a new --workdir"
+            + "; put them back to resume, or hash the folder as it is now in a new --workdir"
         )
     return saved
 
@@ -264,6 +264,6 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
     unreadable = [row for part in parts for row in part["unreadable"]]
     if len(unreadable) == num_files:
         raise ValueError(
-            f"none of the {num_files:,} files can be read ({': '.join(unreadable[0])}; all in "
+            f"none of the {num_files:,} files can be read ({': '.join(unreadable[0])}; for all see "
             f"{workdir / 'unreadable.csv'}): name a folder with pictures, and a new --workdir"
         )

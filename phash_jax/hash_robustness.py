@@ -152,13 +152,17 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     for name in inputs:
         choose(of_bits, name, "hash.inputs")
     if fields.draws != 1:
-        raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
+        raise ValueError(
+            f"hash_robustness takes one draw: distortions.draws must be 1, got {fields.draws}"
+        )
     claim(workdir, config)
     dataset = load_dataset(config.data)
     keep_images(workdir, dataset, source=config.data.name)
     test = dataset.test
     if len(test) < 2:
-        raise ValueError(f"distances between images need two images or more, there are {len(test)}")
+        raise ValueError(
+            f"distances between images need at least two test images, there are {len(test)}"
+        )
     provenance.record(workdir)
 
     def hash_with(distortion: Distortion) -> Callable[[jax.Array, int], tuple[dict, dict]]:

@@ -148,15 +148,15 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     missing = sorted({name for pair in PAIRINGS.values() for name in pair} - {*dataset.class_names})
     if missing:
         raise ValueError(
-            f"the hash study compares cats, dogs and trucks, and data.classes lacks "
-            f"{', '.join(missing)}"
+            f"the hash study compares cats, dogs and trucks, but the data have no class "
+            f"{', '.join(missing)}: see data.classes"
         )
     per_class = settings.images_per_class
     fewest = np.bincount(dataset.train.labels).min()
     if fewest < per_class:
         raise ValueError(
             f"hash_study.images_per_class is {per_class}, but a class has only {fewest} "
-            "training images: lower it, or give more of them"
+            "training images: lower it, or provide more of them"
         )
     claim(workdir, config)
     provenance.record(workdir)

@@ -36,7 +36,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if lacking := _LOGGED - record.keys():
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
         if not isinstance(record["step"], int):
-            raise damaged(path, "a step is no whole number", _UNDAMAGED)
+            raise damaged(path, "a step is not a whole number", _UNDAMAGED)
     return records
 
 
@@ -61,7 +61,7 @@ def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
     # A step is saved after it is logged.
     logged = records[-1]["step"] if records else 0
     if logged != step:
-        reason = f"it ends at step {logged}, the checkpoint to go on from is of step {step}"
+        reason = f"it ends at step {logged}, the checkpoint to resume from is of step {step}"
         raise damaged(path, reason, _UNDAMAGED)
     return records
 
@@ -84,7 +84,7 @@ def _read_lines(path: Path, then: str) -> list[dict[str, Any]]:
                 break
             raise damaged(path, f"line {number} is not JSON: {error}", then) from error
         if not isinstance(record, dict):
-            raise damaged(path, f"line {number} holds no record", then)
+            raise damaged(path, f"line {number} is not a record", then)
         records.append(record)
     return records
 

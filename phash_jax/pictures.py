@@ -246,7 +246,11 @@ def _reason(error: Exception, *, file: PictureFile | None = None, max_pixels: in
         found = f"{int(pixels[1]):,}" if pixels else "more"
         return f"decompression bomb: {found} pixels, pictures.max_pixels is {max_pixels:,}"
     if isinstance(error, UnidentifiedImageError):
-        return "no picture of a kind that is read" if file and file.num_bytes else "empty file"
+        return (
+            "not a picture, or of a kind that is not read"
+            if file and file.num_bytes
+            else "empty file"
+        )
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -135,15 +135,15 @@ def place(
     idle = {device.process_index for device in devices} - {device.process_index for device in used}
     if idle:
         raise ValueError(
-            f"{num_seeds} seeds and a batch of {batch_size} images can be spread over "
+            f"{num_seeds} seeds and a batch of {batch_size} images can be spread over only "
             f"{len(used)} of the {len(devices)} devices, which leaves {len(idle)} processes with "
-            "nothing to do: choose train.num_seeds or train.batch_size for the devices, or start "
-            "fewer processes"
+            "nothing to do: choose train.num_seeds or train.batch_size to suit the devices, or "
+            "start fewer processes"
         )
     if len(used) < len(devices) and platform != "cpu":
         logging.warning(
-            "%d seeds and a batch of %d images are spread over %d of the %d devices: choose "
-            "train.num_seeds or train.batch_size as multiples for all",
+            "%d seeds and a batch of %d images are spread over only %d of the %d devices: to use "
+            "all, choose train.num_seeds or train.batch_size so that they divide evenly",
             num_seeds,
             batch_size,
             len(used),

@@ -84,7 +84,7 @@ def lost(error: Exception) -> ProcessesError:
     reason = str(error).partition("\n")[0]
     return ProcessesError(
         f"process {number()} has lost another one, whose own message says why ({reason}): start "
-        "the command again in all, and it goes on after what was saved"
+        "the command again in all processes; it resumes from what was saved"
     )
 
 
@@ -173,7 +173,9 @@ def in_all(load: Callable[[], Any], what: str) -> Any:
     if any_of(failed is not None):
         if isinstance(failed, OSError) and not is_disk_full(failed):
             raise ValueError(str(failed)) from failed
-        raise failed or ValueError(f"another process could not load its {what} and says why")
+        raise failed or ValueError(
+            f"another process could not load its {what}; its message says why"
+        )
     return loaded
 
 

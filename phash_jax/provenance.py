@@ -54,7 +54,7 @@ def read(workdir: Path) -> list[dict[str, Any]]:
         and all(isinstance(start.get(field), str) for field in ("command", "commit"))
         for start in starts
     ):
-        raise damaged(path, "it holds something else than starts", then)
+        raise damaged(path, "it holds something other than starts", then)
     return starts
 
 

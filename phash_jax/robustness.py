@@ -245,7 +245,7 @@ def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
     if changed:
         raise WorkdirError(
             f"--workdir={workdir} was begun with other checkpoints of {', '.join(changed)}, which "
-            "have been trained on since: choose another folder"
+            "have been trained further since: choose another folder"
         )
     new = [name for name in now if name not in begun_with]
     if new:

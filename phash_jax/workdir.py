@@ -94,7 +94,7 @@ def stored_config(workdir: Path) -> dict[str, Any]:
         for key in sections:
             section = section.get(key, {})
             if not isinstance(section, dict):
-                raise damaged(path, f"{key} is no section", then)
+                raise damaged(path, f"{key} is not a section", then)
         section.setdefault(field, value)
     return fields
 
@@ -191,7 +191,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     try:
         found = flatten(stored_config(workdir))
     except ValueError as error:
-        raise WorkdirError(f"{error}, or this is not a workdir of ours") from error
+        raise WorkdirError(f"{error} (or this is not a workdir of main.py)") from error
     expected = flatten(wanted)
     missing = "(no such field)"
     differing = [
@@ -208,8 +208,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(
-            f"--workdir={workdir} holds a run of another config; choose another folder or undo: "
-            + "; ".join(differing)
+            f"--workdir={workdir} holds a run of another config; choose another folder or change "
+            f"back: {'; '.join(differing)}"
         )
     elif found != expected:
         # Which runs were asked for last, for the report.

@@ -334,7 +334,9 @@ def test_what_cannot_be_done_together_is_refused(tmp_path):
     )
     process.join(60)
     assert process.exitcode == 1
-    assert "error: job arrays runs in one process: leave out --distributed" in output.read_text()
+    assert (
+        "error: job arrays runs in one process only: leave out --distributed" in output.read_text()
+    )
     process = start(
         ["--config=configs/original.py", f"--workdir={tmp_path / 'run'}", "--distributed"], output
     )

@@ -460,9 +460,9 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
     (tmp_path / "latin.md").write_bytes("größer".encode("latin-1"))
     for wrong, code, said in (
         ([*options[:2], "--notes=nowhere.md"], 1, "nowhere.md"),
-        ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not a text in UTF-8"),
-        ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, and there"),
-        ([f"--notes={tmp_path / 'notes.md'}"], 2, "say --output too"),
+        ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not UTF-8 text"),
+        ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, but there"),
+        ([f"--notes={tmp_path / 'notes.md'}"], 2, "add --output"),
         ((), 1, f"there is no folder {tmp_path / 'typo'}"),
     ):
         folder = [*command, *wrong] if wrong else ["report", str(tmp_path / "typo")]

@@ -223,7 +223,7 @@ def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path,
     config.data.update({"name": "synthetic", "classes": "cat,dog", "image_size": 16})
     config.data.update({"train_size": 2, "test_size": 4})
     robustness.evaluate_networks(config, tmp_path / "other")
-    assert caplog.text.count(", these are of synthetic (data.seed=0") == 2
+    assert caplog.text.count(", but are now given those of synthetic (data.seed=0") == 2
 
 
 def test_runs_of_one_name_are_told_apart_however_their_paths_are_spelt(

@@ -66,7 +66,7 @@ def validate(dataset: Dataset) -> Dataset:
     if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
         raise ValueError(
             f"train images are {list(dataset.train.images.shape[1:])}, "
-            f"test images {list(dataset.test.images.shape[1:])}: they must have one size"
+            f"test images {list(dataset.test.images.shape[1:])}: they must have the same size"
         )
     return dataset
 
@@ -101,7 +101,7 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     if unknown or len(set(class_names)) != len(class_names):
         raise ValueError(
             f"data.classes names {', '.join(unknown or class_names)}, unknown here or given twice: "
-            f"choose of {', '.join(dataset.class_names)}, or all with --config.data.classes="
+            f"choose from {', '.join(dataset.class_names)}, or all with --config.data.classes="
         )
     new_label = np.full(len(dataset.class_names), -1, np.int32)
     for new, name in enumerate(class_names):
@@ -148,7 +148,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         if not 0 < count < len(of_class):
             raise ValueError(
                 f"data.validation_share={share} of the {len(of_class)} training images of {name} "
-                f"is {count}: both parts need one at least"
+                f"is {count}: both parts need at least one"
             )
         is_held_out[of_class[-count:]] = True
 

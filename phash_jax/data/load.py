@@ -95,7 +95,7 @@ def load_in_all(data: ml_collections.ConfigDict) -> Dataset:
     dataset = processes.in_all(lambda: load_dataset(data), "pictures")
     if processes.count() > 1 and not processes.all_have(fingerprint(dataset)):
         raise ValueError(
-            "not all processes have loaded the same pictures: they need one folder that all see, "
-            "or folders that hold the same, each picture readable in all"
+            "not all processes have loaded the same images: they need one folder that all see, or "
+            "folders with the same contents, and every process must be able to read every file"
         )
     return dataset

@@ -146,7 +146,7 @@ def _decode(path: Path, image_size: int) -> UInt8[np.ndarray, "size size 3"]:
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(
-                f"grey of more than 8 bits (Pillow mode {image.mode}): save it as 8 bits"
+                f"gray of more than 8 bits (Pillow mode {image.mode}): save it as 8 bits"
             )
         image = ImageOps.exif_transpose(image).convert("RGB")
     if image.size != (image_size, image_size):

@@ -210,12 +210,12 @@ def generate(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     if not 0 <= seed < 2**32:
-        raise ValueError(f"the seed of drawn images must be 0 to {2**32 - 1}, got {seed}")
+        raise ValueError(f"the seed of generated images must be 0 to {2**32 - 1}, got {seed}")
     if num_images < 1:
-        raise ValueError(f"the number of images to draw must be 1 or more, got {num_images}")
+        raise ValueError(f"the number of generated images must be 1 or more, got {num_images}")
     if image_size < _MIN_IMAGE_SIZE:
         raise ValueError(
-            f"drawn images must be {_MIN_IMAGE_SIZE} pixels wide or more, got {image_size}"
+            f"generated images must be {_MIN_IMAGE_SIZE} pixels wide or more, got {image_size}"
         )
     # Named, because the data must not change with jax_default_prng_impl.
     key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), SPLITS.index(split))

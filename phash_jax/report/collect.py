@@ -170,7 +170,7 @@ def _read_run(name: str, folder: Path) -> Run:
     if result is not None and config:
         return Run(name, folder, config, result, records, starts)
     if result is not None:
-        problem = f"a result without its config.json in {folder}"
+        problem = f"there is a result in {folder}, but no config.json"
     elif failure := results.read_failure(folder):
         problem = f"failed: {failure}"
     elif records:

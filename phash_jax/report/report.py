@@ -386,12 +386,14 @@ def main() -> None:
         prog="python -m phash_jax.report", description=__doc__.split("\n")[0]
     )
     parser.add_argument("workdirs", nargs="+", type=Path, metavar="DIR")
-    parser.add_argument("--output", type=Path, help="folder for the report; else a table is shown")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the report; without it, tables are printed"
+    )
     parser.add_argument("--name", default="report", help="name of the two files, without ending")
     parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
     if not arguments.output and (arguments.notes or arguments.name != "report"):
-        parser.error("--name and --notes are for a report in files: say --output too")
+        parser.error("--name and --notes are for a report in files: add --output")
     if not any(workdir.is_dir() for workdir in arguments.workdirs):
         parser.exit(1, f"error: there is no folder {listed(arguments.workdirs)}\n")
     try:

@@ -39,7 +39,7 @@ def read_result(workdir: Path, tested: str) -> dict[str, Any]:
     wanted = _OF_NETWORKS if tested == "networks" else set()
     whole = [isinstance(of, dict) and of.keys() >= wanted for of in of_each.values()]
     if not whole or not all(whole):
-        raise damaged(path, f"what it says of the {tested} is not whole", then)
+        raise damaged(path, f"its entries on the {tested} are incomplete", then)
     return result
 
 
