@@ -1,4 +1,4 @@
-"""What is told of a folder of pictures once its catalog is whole: near-duplicates, a summary."""
+"""The report on a folder of pictures once its catalog is whole: near-duplicates, a summary."""
 
 import csv
 import itertools
@@ -28,7 +28,7 @@ def summarize(
     near_max_pairs: int,
     max_pixels: int,
 ) -> str:
-    """Finds and draws the near-duplicates; returns what is to be told of the whole run.
+    """Finds and draws the near-duplicates; returns a summary of the whole run.
 
     Args:
         files: of the folder, those that cannot be read included.
@@ -108,7 +108,7 @@ def summarize(
 
 
 def _count_rows(path: Path) -> Counter:
-    """How often each reason is given; what stands in brackets, such as a number of bytes, apart."""
+    """How often each reason is given, whatever stands in brackets, such as a number of bytes."""
     if not path.exists():
         raise WorkdirError(
             f"{path} is missing: remove {path.parent / 'catalog.parquet'} too and start the same "

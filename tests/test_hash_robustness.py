@@ -159,7 +159,7 @@ def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):
     # That corruption keeps the mean of each channel, not where it lies to the mean of all.
     assert flipped["channel_average_hash"]["contrast"][1] < flipped["average_hash"]["contrast"][1]
     report.write(tmp_path, [tmp_path])
-    assert "### Bits flipped of what a network is fed" in (tmp_path / "report.md").read_text()
+    assert "### Bits flipped in the inputs of networks" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

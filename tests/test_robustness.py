@@ -396,7 +396,7 @@ def test_draws_are_those_of_grids_begun_before():
 def test_the_mean_is_over_the_fifteen_alone_where_all_were_tested():
     fifteen = list(GROUPS["cifar10c"])
     over, chosen = tested_networks.averaged_over({"distortions": ["swirl", *fifteen]})
-    assert (over, chosen) == ("the 15 of CIFAR-10-C", fifteen)
+    assert (over, chosen) == ("the 15 corruptions of CIFAR-10-C", fifteen)
     assert tested_networks.averaged_over({"distortions": ["fog"]})[1] == ["fog"]
 
 

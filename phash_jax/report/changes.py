@@ -1,4 +1,4 @@
-"""What each run changes of the one that is most like it, and what comes of it."""
+"""How each run differs from the earlier one most like it, in fields and in accuracy."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from phash_jax.report.collect import Run, recipe
 from phash_jax.report.differences import conclusion, of_runs
 from phash_jax.report.formats import points
 
-# Of more changes at once no one could say which of them it was.
+# With more changes at once nobody could say which of them mattered.
 _MOST_CHANGES = 4
-# Which seeds and which test sets both have is seen when they are compared.
+# Which seeds and test sets two runs share is found when they are compared.
 _NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
 
 
 def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
-    """A table of finished runs minus the one before them from which they differ in fewest fields.
+    """A table of finished runs, each minus the earlier one that differs from it in fewest fields.
 
     Only runs that were tested with the same images are compared, over the seeds that both have. A
-    run that has no such one before it, or whose recipe is the same, is left out.
+    run without such an earlier one, or with the same recipe, is left out.
 
     Args:
         runs: of any configs, in the order in which they build on one another.
@@ -47,13 +47,14 @@ def section(runs: Sequence[Run], *, but: Collection[Path]) -> str:
     return (
         "### Each run minus the one before it that is most like it, with the same seeds\n\n"
         f"{tables.markdown(cells)}\n"
-        "In brackets after a change what it was before. Better and worse where p, Holm-adjusted "
-        "for the runs of this table, is below 0.05; intervals are not adjusted.\n\n"
+        "In brackets after a changed field: its value in the earlier run. Better or worse means "
+        "that p, Holm-adjusted for the runs of this table, is below 0.05; the intervals are "
+        "uncorrected.\n\n"
     )
 
 
 def _most_alike(run: Run, earlier: Sequence[Run]) -> tuple[Run, dict[str, tuple]] | None:
-    """The one with the fewest changed fields, the last of these, and the fields: ours and its."""
+    """The run with the fewest changed fields (the last of several) and the fields: ours, its."""
     found = [
         (base, changes)
         for base in reversed(earlier)
@@ -97,7 +98,7 @@ def _value(value: Any) -> str:
     if value in ("", None):
         return "none"
     if isinstance(value, str):
-        # A name given several times counts so often.
+        # A name given several times counts that many times.
         names = value.split(",")
         return ", ".join(
             f"{names.count(name)}x {name}" if names.count(name) > 1 else name

@@ -13,7 +13,7 @@ def read_notes(notes: Path) -> tuple[str, dict[str, Path]]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no text, or a picture that it shows is not there.
+        ValueError: it is not text, or a picture that it shows is not there.
     """
     try:
         text = notes.read_text(encoding="utf-8")
