@@ -55,7 +55,7 @@ DISTRIBUTED_JOBS = ("train", "hash_images", "catalog")
 
 
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
-    """Does the config's job in a workdir that no other process uses meanwhile."""
+    """Does the config's job in a workdir that no other process can use meanwhile."""
     module = importlib.import_module(choose(JOBS, config.job, "job"))
     # Not above: they load JAX, NumPy and TensorBoard's writer, which --help does without.
     from phash_jax.compilation import kept_programs
@@ -103,19 +103,19 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Runs the config's job; an error that the user can mend ends in one line and exit code 1."""
+    """Runs the config's job; an error that the user can fix ends in one line and exit code 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
         config = flags.FLAGS.config
-        # Of a file that was not found there is something else, which raises when it is looked into.
+        # In place of a file that was not found stands an object that raises when it is used.
         getattr(config, "job", None)
         if not isinstance(config, ml_collections.ConfigDict) or not {"job", "runs"} <= set(config):
             _fail(
                 "get_config in the --config file must return the config of configs/default.py, "
                 "with other values"
             )
-    except OSError as error:  # a file that was not found, told when the config is first used
+    except OSError as error:  # a file that was not found
         reason = str(error).split("failure to load: ")[-1].splitlines()[-1].strip()
         _fail(f"the --config file cannot be loaded: {reason}")
     run = run_job_together if flags.FLAGS.distributed else run_job
@@ -152,9 +152,9 @@ def main(argv: list[str]) -> None:
 
 
 def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
-    """ValueError for a field of the command line that would do nothing.
+    """ValueError for a field of the command line that would have no effect.
 
-    All runs set it themselves, the job does not read it, or another field makes it idle.
+    Every run overrides it, the job does not read it, or it needs another field.
 
     Args:
         config: with named runs, or none.
@@ -223,7 +223,7 @@ def _fail(error: Exception | str) -> None:
 
 
 def _leave_the_others() -> None:
-    """Ends one of several processes; at exit JAX would wait for those that wait for this one."""
+    """Ends one of several processes; exiting, JAX would wait for those that wait for this one."""
     sys.stderr.flush()
     os._exit(1)
 
@@ -231,7 +231,7 @@ def _leave_the_others() -> None:
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
-    except flags.Error as error:  # its last line is the reason, what is before a traceback
+    except flags.Error as error:  # its last line is the reason, after a traceback
         _fail(str(error).strip().splitlines()[-1].removeprefix("ValueError: "))
     except (AttributeError, KeyError) as error:  # what ml_collections raises for a misspelt field
         while isinstance(error.args[0], Exception):
@@ -249,7 +249,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    # Before there are threads, each with a heap of its own.
+    # Before there are threads, each of which would have a heap of its own.
     keep_freed_memory()
     logging.set_verbosity(logging.WARNING)
     app.run(main, flags_parser=_parse_flags)

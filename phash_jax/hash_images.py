@@ -39,7 +39,7 @@ def _labels(address: str, root_name: str) -> tuple[str, str]:
 
 
 def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str) -> dict | None:
-    """What was noted when the run began, after a check that the pictures are still those."""
+    """What was noted when the run began, after a check that the pictures are still the same."""
     path = workdir / "pictures.json"
     if not path.exists():
         return None
@@ -77,7 +77,7 @@ def _as_line(file: pictures.PictureFile) -> str:
 
 
 def _check(config: ml_collections.ConfigDict) -> list[str]:
-    """The hashes to take, after a check of every field that does not need the pictures."""
+    """The hashes to compute, after a check of every field that does not need the pictures."""
     hashes, settings = names(config.hash.names), config.pictures
     check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     choose(dict.fromkeys(hashes), settings.near_hash, "pictures.near_hash (of hash.names)")
@@ -98,10 +98,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     Leaves ``catalog.parquet`` (ImageID, LabelName, Type, ImageAddr, Width, Height, the hashes,
     fragile), ``near_duplicates.csv`` and ``.png``, and ``unreadable.csv`` and ``warnings.csv`` with
     what was wrong with which file. The hashes of a file equal ImageHash's of
-    ``PIL.Image.open(file)``. A run that was killed is continued where it was.
+    ``PIL.Image.open(file)``. A run that was killed resumes where it stopped.
 
     Raises:
-        FileNotFoundError, ValueError: no pictures, or a field that cannot be.
+        FileNotFoundError, ValueError: no pictures, or a field with an impossible value.
         WorkdirError: the workdir belongs to another config, or to other pictures.
     """
     hashes = _check(config)
@@ -140,7 +140,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         took = f"in {time.monotonic() - began:.0f} s"
     summary = ""
     if processes.is_first():
-        # Of a run that was killed right after its catalog was whole.
+        # Left by a run that was killed right after its catalog was whole.
         catalog.clear_parts(workdir)
         catalog.remove_parts(workdir / _TROUBLES)
         summary = summarize(
@@ -173,7 +173,7 @@ def _hash_all(
 ) -> None:
     """Hashes all parts that are not done yet and joins them to the catalog.
 
-    Of several processes each has its own parts, and the first joins them.
+    Each of several processes has its own parts, and the first joins them.
     """
     troubles = workdir / _TROUBLES
     troubles.mkdir(exist_ok=True)
@@ -206,7 +206,7 @@ def _hash_all(
             )
             addresses = [files[part[number]].address for number in kept]
             labels = [_labels(address, root_name) for address in addresses]
-            # Before the part, which says that both are there.
+            # Before the part, whose presence says that both are there.
             write_json(
                 troubles / f"part-{index:06d}.json",
                 {

@@ -33,14 +33,14 @@ class Networks:
         folder: of the run.
         seeds: one per network.
         step: updates they were trained for.
-        preprocess: key of ``PREPROCESS``, what they are fed.
+        preprocess: key of ``PREPROCESS``, their input.
         data: what they were trained on, the fields of ``config.data``.
         sha256: of the checkpoint.
         model: the module.
         variables: its parameters (or their moving average) and running statistics, float32, seeds
             on the leading axis.
         test_flip: whether the mirrored image is tested too.
-        test_shift: pixels that the image is moved by and tested again; 0: not.
+        test_shift: pixels by which shifted copies are tested too; 0: none.
     """
 
     name: str

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-# What decoding and a first conversion take at a time, over all threads. A picture that needs more
-# is decoded while no other is.
+# Most that decoding and a first conversion take at a time, all threads together. A picture that
+# needs more is decoded while no other is.
 _DECODING_BYTES = 512 * 2**20
 # Up to four channels, a gray copy and the array that is handed on.
 _BYTES_PER_PIXEL = 8
@@ -114,7 +114,7 @@ def _holds_results(folder: str) -> bool:
 
 
 def readable(path: str) -> str:
-    """The name of a file as text; bytes that are no UTF-8 become backslash escapes."""
+    """The name of a file as text; bytes that are not UTF-8 become backslash escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -194,7 +194,7 @@ def reading(
                     raise Image.DecompressionBombError(f"({image.width * image.height} pixels)")
                 with budget.take(image.width * image.height * _BYTES_PER_PIXEL):
                     value = prepare(image)
-        # Pillow's decoders raise what they come across: OSError, SyntaxError, struct.error, ...
+        # Pillow's decoders raise errors of many kinds: OSError, SyntaxError, struct.error, ...
         except Exception as error:
             return Picture(None, _reason(error, file=file, max_pixels=max_pixels), ())
         return Picture(value, "", tuple(dict.fromkeys(remarks.texts)))

@@ -22,7 +22,7 @@ from phash_jax.workdir import flatten
 
 _OF_ALL_RUNS = {"job", "name", "only", "runs"}
 
-# Those of other fields are looked up by what is made of them below.
+# The choices of other fields are looked up where they are used, in ``_check``.
 _CHOICES = {
     "published": PUBLISHED,
     "preprocess": PREPROCESS,
@@ -40,8 +40,8 @@ def named_runs(
     Without named runs it is the config itself, in ``workdir``; with them, each is the config with
     its overrides, in ``workdir/<name>``.
 
-    Every choice is looked up now, and every number checked, so that a wrong one is not found after
-    the data are loaded, or after hours of training.
+    Every choice is looked up and every number checked now, not after the data are loaded or after
+    hours of training.
 
     Raises:
         ValueError: a run overrides a field that does not exist or gives it a value of another

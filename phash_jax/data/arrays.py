@@ -16,9 +16,9 @@ def load_npz(*, path: str) -> Dataset:
     """Reads ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``.
 
     Images are uint8 ``[N, H, W, 3]``, RGB, 0 to 255, of one size in both splits; labels are
-    integers ``[N]``, counted from 0. What they mean is in an array ``class_names`` (text, ``[K]``);
-    where there is none, their names are the numbers from 0 to the largest training label. Object
-    arrays (pickles) are never loaded.
+    integers ``[N]``, counted from 0. The class names are in an array ``class_names``, text ``[K]``;
+    without it, they are the numbers from 0 to the largest training label. Object arrays (pickles)
+    are never loaded.
 
     Args:
         path: a file that ``numpy.savez`` or ``numpy.savez_compressed`` wrote.
@@ -41,10 +41,10 @@ def load_npz(*, path: str) -> Dataset:
 
 
 def load_npy(*, root: str) -> Dataset:
-    """Maps ``train_images.npy``, ``train_labels.npy``, ``test_images.npy``, ``test_labels.npy``.
+    """Memory-maps ``train_images.npy`` and ``test_images.npy``, and reads ``*_labels.npy``.
 
-    As ``load_npz``, but images stay in their files, which may be larger than the memory: what a
-    step needs is read when it is needed. ``class_names.npy`` is optional.
+    As ``load_npz``, but images stay in their files, which may be larger than memory: what a step
+    needs is read when it is needed. ``class_names.npy`` is optional.
 
     Args:
         root: the folder that holds them.
