@@ -53,7 +53,7 @@ def get_config() -> ConfigDict:
     config.test_shift = 0
 
     config.data = data = ConfigDict()
-    # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).
+    # synthetic (generated pictures, needs no file), cifar10 or file (your own pictures).
     data.name = "synthetic"
     # Classes to keep, comma-separated, in the order of their labels. Empty: all of the source.
     data.classes = "cat,dog"
@@ -71,7 +71,7 @@ def get_config() -> ConfigDict:
     data.path = ""
     # synthetic, and file with a folder: side of the square images, pixels.
     data.image_size = 32
-    # synthetic: images in the training and the test split, and the seed they are drawn from.
+    # synthetic: images in the training and the test split, and the seed they are generated from.
     data.train_size = 10_000
     data.test_size = 2_000
     data.seed = 0

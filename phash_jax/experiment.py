@@ -252,5 +252,5 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
         summary = report.write(workdir, [workdir])
     processes.wait("reported")
     if failed:
-        raise RunFailedError(" ".join(failed)) from first_error
+        raise RunFailedError("; ".join(failed)) from first_error
     return summary

@@ -53,7 +53,7 @@ def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: 
     # What jaxlib, gRPC and the detection of clusters raise.
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
         raise ProcessesError(
-            f"cannot join the other processes: {str(error).partition(chr(10))[0]} Outside a "
+            f"cannot join the other processes ({str(error).partition(chr(10))[0]}): outside a "
             "cluster that JAX knows, start every process with --distributed "
             "--coordinator=HOST:PORT --num_processes=N --process_id=I"
         ) from error
@@ -158,7 +158,7 @@ def in_all(load: Callable[[], Any], what: str) -> Any:
 
     Args:
         load: must not wait for the other processes.
-        what: is loaded, for the message of the processes in which nothing went wrong.
+        what: what is loaded, for the message of the processes in which nothing went wrong.
 
     Raises:
         ValueError: it cannot be loaded, here or in another process.

@@ -31,7 +31,7 @@ _IS_MUD = (False, False, False, True, True)
 _WATER = (175 / 255, 238 / 255, 238 / 255)
 _MUD = (63 / 255, 42 / 255, 20 / 255)
 
-# Thresholds of the edges' gradients, and the largest distance that is told from larger ones.
+# Thresholds of the edges' gradients, and the distance from which on all count the same.
 _WEAK, _STRONG = 50, 150
 _FAR = 20
 # tan(22.5 degrees) in 2^-15, as OpenCV has it.

@@ -17,7 +17,7 @@ from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 from phash_jax.distortions.zoom import zoom_matrix
 
-# Mean and deviation of the flakes, the level from which they count, and the share of the image.
+# Mean and deviation of flakes, the level from which they count, and the share of the image kept.
 _FLAKES = (
     (0.1, 0.2, 0.6, 0.95),
     (0.1, 0.2, 0.5, 0.9),
