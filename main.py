@@ -26,12 +26,12 @@ config_flags.DEFINE_config_file(
     "--config.section.field=value.",
     lock_config=True,
 )
-flags.DEFINE_string("workdir", None, "Folder for what the runs leave; an existing one is resumed.")
+flags.DEFINE_string("workdir", None, "Folder for the results; a run in an existing one is resumed.")
 flags.DEFINE_bool(
     "distributed",
     False,
-    "This is one of several processes that do the job together and share the workdir. What is not "
-    "said by the flags below is asked of the cluster (Slurm, Open MPI, Kubernetes, TPU pods).",
+    "This is one of several processes that do the job together and share the workdir. What the "
+    "flags below do not say is taken from the cluster (Slurm, Open MPI, Kubernetes, TPU pods).",
 )
 flags.DEFINE_string("coordinator", "", "Address of the first process, HOST:PORT.")
 flags.DEFINE_integer("num_processes", 0, "How many processes there are.")
@@ -55,7 +55,7 @@ DISTRIBUTED_JOBS = ("train", "hash_images", "catalog")
 
 
 def run_job(config: ml_collections.ConfigDict, workdir: Path) -> str:
-    """Does the config's job in a workdir that no other process uses meanwhile."""
+    """Does the config's job in a workdir that no other process can use meanwhile."""
     module = importlib.import_module(choose(JOBS, config.job, "job"))
     # Not above: they load JAX, NumPy and TensorBoard's writer, which --help does without.
     from phash_jax.compilation import kept_programs
@@ -70,7 +70,7 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
     choose(JOBS, config.job, "job")
     if config.job not in DISTRIBUTED_JOBS:
         raise ValueError(
-            f"job {config.job} runs in one process: leave out --distributed "
+            f"job {config.job} runs in one process only: leave out --distributed "
             f"(it is for {', '.join(DISTRIBUTED_JOBS)})"
         )
     import jax
@@ -103,26 +103,26 @@ def run_job_together(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Runs the config's job; an error that the user can mend ends in one line and exit code 1."""
+    """Runs the config's job; an error that the user can fix ends in one line and exit code 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
         config = flags.FLAGS.config
-        # Of a file that was not found there is something else, which raises when it is looked into.
+        # In place of a file that was not found stands an object that raises when it is used.
         getattr(config, "job", None)
         if not isinstance(config, ml_collections.ConfigDict) or not {"job", "runs"} <= set(config):
             _fail(
-                "get_config in the file of --config must return what that of configs/default.py "
-                "does, with other values"
+                "get_config in the --config file must return the config of configs/default.py, "
+                "with other values"
             )
-    except OSError as error:  # a file that was not found, told when the config is first used
+    except OSError as error:  # a file that was not found
         reason = str(error).split("failure to load: ")[-1].splitlines()[-1].strip()
-        _fail(f"the file of --config cannot be loaded: {reason}")
+        _fail(f"the --config file cannot be loaded: {reason}")
     run = run_job_together if flags.FLAGS.distributed else run_job
     of_many = ("coordinator", "num_processes", "process_id")
     given = [f"--{name}" for name in of_many if flags.FLAGS[name].present]
     if given and not flags.FLAGS.distributed:
-        _fail(f"{', '.join(given)} is for several processes: say --distributed too")
+        _fail(f"{', '.join(given)} is for several processes only: add --distributed")
     try:
         check_fields_reach_a_run(
             flags.FLAGS.config, config_flags.get_override_values(flags.FLAGS["config"])
@@ -130,7 +130,7 @@ def main(argv: list[str]) -> None:
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser()))
     except StopRequestedError as stop:
-        print(f"stopped by {stop}: the same command goes on from here", file=sys.stderr)
+        print(f"stopped by {stop}: start the same command again to resume here", file=sys.stderr)
         sys.exit(stop.exit_code)
     except Exception as error:
         # Asked for by --verbosity=1.
@@ -138,9 +138,9 @@ def main(argv: list[str]) -> None:
         if is_disk_full(error):
             _fail_on_full_disk(flags.FLAGS.workdir)
         if is_out_of_memory(error):
-            reason = (str(error).splitlines() or ["it is not said for what"])[0]
+            reason = (str(error).splitlines() or ["no details are given"])[0]
             _fail(
-                f"there is not enough memory ({reason}): take fewer or smaller images, smaller "
+                f"there is not enough memory ({reason}): use fewer or smaller images, smaller "
                 "batches (train.batch_size, test_batch_size), or fewer seeds at once"
             )
         if isinstance(error, (OSError, ValueError, UserError)):
@@ -152,9 +152,9 @@ def main(argv: list[str]) -> None:
 
 
 def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[str]) -> None:
-    """ValueError for a field of the command line that would do nothing.
+    """ValueError for a field of the command line that would have no effect.
 
-    All runs set it themselves, the job does not read it, or another field makes it idle.
+    Every run overrides it, the job does not read it, or it needs another field.
 
     Args:
         config: with named runs, or none.
@@ -164,8 +164,8 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
     for field in given if chosen else ():
         if all(_sets(config.runs[name], field.split(".")) for name in chosen):
             raise ValueError(
-                f"--config.{field} has no effect: {', '.join(chosen)} of {config.name} have values "
-                f"of their own. Give one to a run, --config.runs.{chosen[0]}.{field}=VALUE, or "
+                f"--config.{field} has no effect: overridden by {', '.join(chosen)} of "
+                f"{config.name}. Set it for one run, --config.runs.{chosen[0]}.{field}=VALUE, or "
                 "choose another config"
             )
     for field in given:
@@ -206,8 +206,8 @@ def _value(fields: ml_collections.ConfigDict, field: list[str]) -> str:
 
 def _fail_on_full_disk(workdir: str) -> None:
     print(
-        f"error: no space is left for --workdir={workdir}: make some, and the same command goes on "
-        "after what was saved",
+        f"error: no disk space is left for --workdir={workdir}: free some and start the same "
+        "command again; it resumes from what was saved",
         file=sys.stderr,
         flush=True,
     )
@@ -223,7 +223,7 @@ def _fail(error: Exception | str) -> None:
 
 
 def _leave_the_others() -> None:
-    """Ends one of several processes; at exit JAX would wait for those that wait for this one."""
+    """Ends one of several processes; exiting, JAX would wait for those that wait for this one."""
     sys.stderr.flush()
     os._exit(1)
 
@@ -231,25 +231,25 @@ def _leave_the_others() -> None:
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
-    except flags.Error as error:  # its last line is the reason, what is before a traceback
+    except flags.Error as error:  # its last line is the reason, after a traceback
         _fail(str(error).strip().splitlines()[-1].removeprefix("ValueError: "))
     except (AttributeError, KeyError) as error:  # what ml_collections raises for a misspelt field
         while isinstance(error.args[0], Exception):
             error = error.args[0]
         if isinstance(error, AttributeError) and error.name == "get_config":
-            _fail("the file of --config has no function get_config, which is to return it")
+            _fail("the --config file must have a function get_config that returns the config")
         message = "unknown config field " + " ".join(error.args[0].split("\n"))
         if any(argument.startswith("--config.runs.") for argument in argv):
-            message += " (of one of config.runs only fields that it sets itself can be changed)"
+            message += " (of a run in config.runs, only fields that it sets already can be changed)"
         _fail(message)
     except (ImportError, NameError, SyntaxError) as error:
-        _fail(f"the file of --config cannot be loaded: {error}")
+        _fail(f"the --config file cannot be loaded: {error}")
     except (OSError, TypeError, ValueError) as error:
         _fail(error)
 
 
 if __name__ == "__main__":
-    # Before there are threads, each with a heap of its own.
+    # Before there are threads, each of which would have a heap of its own.
     keep_freed_memory()
     logging.set_verbosity(logging.WARNING)
     app.run(main, flags_parser=_parse_flags)

@@ -7,10 +7,10 @@
     python benchmarks/accelerators.py --platform=gpu
 
 XLA's compilers need no device. They say whether a program compiles for one core of a TPU v5e or for
-an H100, in which time, how much memory it takes besides its arguments and results, and how many
-kernels it starts (fusions and calls of libraries; of a loop or a branch those of its body, once).
-How long these run they do not say. Without a card the GPU's compiler cannot try alternatives and
-takes the first; on a card it may choose others, and not stumble where it does here. --platform=cpu
+an H100, how long that takes, how much memory the program takes besides its arguments and results,
+and how many kernels it starts (fusions and library calls; the body of a loop or a branch counts
+once). They do not say how long these run. Without a card the GPU compiler cannot try alternatives
+and takes the first; on a card it may choose others, and succeed where it fails here. --platform=cpu
 compiles for this machine.
 """
 
@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-# The device that is compiled for is no device to run on, nor is there another to look for.
+# No program runs on the device that is compiled for, and no other device is to be looked for.
 os.environ.update(JAX_PLATFORMS="cpu", TPU_SKIP_MDS_QUERY="1", JAX_SKIP_CUDA_CONSTRAINTS_CHECK="1")
 
 import jax
@@ -49,7 +49,7 @@ from phash_jax.train import make_init_and_step, make_train_steps
 
 BATCH, LARGE_BATCH = 256, 32
 STEPS, TRAIN_SIZE, CODES = 100, 10_000, 50_000
-# By name: config, number of seeds, fields that are changed.
+# By name: config, number of seeds, changed fields.
 TRAININGS = {
     "original": ("original", 10, {}),
     "original in bfloat16": ("original", 10, {"model.compute_dtype": "bfloat16"}),
@@ -90,7 +90,7 @@ dnn_version_info { major: 9 minor: 10 }
 device_description_str: "NVIDIA H100"
 """
 
-# Some of each, of one host.
+# A few of each, on one host.
 DEVICES: dict[str, Callable[[], list[jax.Device]]] = {
     "tpu": lambda: topologies.get_topology_desc("v5e:2x2x1", "tpu").devices,
     "gpu": lambda: (
@@ -101,7 +101,7 @@ DEVICES: dict[str, Callable[[], list[jax.Device]]] = {
 
 
 def programs(devices: Sequence[jax.Device]) -> dict[str, Callable[[], jax.stages.Lowered]]:
-    """By name, what lowers it for the first of the devices, or for several."""
+    """By name, a function that lowers the program for the first of the devices, or for several."""
     one = list(devices[:1])
     sharding = SingleDeviceSharding(*one)
 
@@ -189,7 +189,7 @@ def lower_count(devices: Sequence[jax.Device]) -> jax.stages.Lowered:
 
 
 def _placed(arrays, placement):
-    """Shapes with shardings, as training and tests have them: seeds are spread, images are not."""
+    """Shapes with shardings as in training and testing: seeds are spread, images are not."""
 
     def on(sharding, tree):
         return jax.tree.map(
@@ -201,7 +201,7 @@ def _placed(arrays, placement):
 
 
 def kernels(optimized: str) -> Counter[str]:
-    """Instructions that are a kernel or a library call each, outside of fusions, by what they are.
+    """Counts of instructions outside fusions that are a kernel or a library call, by kind.
 
     Args:
         optimized: an optimized program as text.
@@ -239,13 +239,13 @@ def compiled(lower: Callable[[], jax.stages.Lowered]) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--platform", choices=DEVICES, required=True)
-    parser.add_argument("--only", default="", help="programs whose names have this in them")
+    parser.add_argument("--only", default="", help="only programs whose names contain this")
     parser.add_argument(
-        "--output", type=Path, help="JSON file for the figures; what it has already is not repeated"
+        "--output", type=Path, help="JSON file for the figures; those it has are not repeated"
     )
     arguments = parser.parse_args()
     if arguments.platform != "cpu":
-        # It asks for the device that programs run on by default.
+        # It would ask about the device that programs run on by default.
         resampling._has_matrix_unit = lambda: True
     devices = DEVICES[arguments.platform]()
     chosen = {n: lower for n, lower in programs(devices).items() if arguments.only in n}

@@ -4,12 +4,12 @@
     python benchmarks/distortions.py
 
 Ours distorts a batch, random draws included; the references in tests/references do what
-CIFAR-10-C's own script does, one image after another, with NumPy's draws, one pixel after another
-for glass blur as there. Frost has no reference: its photographs cannot be had. Rounds alternate,
+CIFAR-10-C's own script does, one image after another, with NumPy's draws, and glass blur one pixel
+after another as there. Frost has no reference: its photographs are not included. Rounds alternate,
 and ratios are taken within each round. On a CPU everything is pinned to one core.
 The floor, reading and writing every byte of the batch once (floors.py), is in the last column, as
-a share of our time. With --classify the time is taken that a network needs for all of CIFAR-10-C,
-made on the way.
+a share of our time. --classify also measures how long a network takes for all of CIFAR-10-C, whose
+images are made on the way.
 """
 
 import argparse
@@ -37,7 +37,7 @@ TEST_SIZE = 10_000
 
 
 def make_references() -> dict[str, Callable]:
-    """For each distortion that has one, ``(generator, image, severity)`` to the distorted image."""
+    """For each distortion with a reference, ``(generator, image, severity)`` to its image."""
     from references import blur, color, elastic, motion_blur, noise, pillow, spatter, weather
 
     def shot_noise(rng, image, severity):
@@ -168,7 +168,7 @@ def line_of(row: dict) -> str:
 
 
 def totals(rows: list[dict]) -> dict[str, float]:
-    """All of CIFAR-10-C's that have a reference, one after the other."""
+    """Sums over all of CIFAR-10-C's distortions that have a reference."""
     compared = [row for row in rows if "ratio" in row]
     ours, theirs = (sum(row[way] for row in compared) for way in ("phash_jax", "reference"))
     return {
@@ -180,7 +180,7 @@ def totals(rows: list[dict]) -> dict[str, float]:
 
 
 def classify() -> float:
-    """Seconds in which a network of the study's size sees 10,000 images in 19 x 5 forms."""
+    """Seconds in which a network of the study's size classifies 10,000 images in 19 x 5 forms."""
     import jax
     import jax.numpy as jnp
 

@@ -1,6 +1,6 @@
 """What a device can do at best, measured beside what is benchmarked.
 
-Each function returns a run to be timed in the same rounds, and how much it does in one.
+Each function returns a function to be timed in the same rounds, and how much one call does.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _COUNTS_PER_VALUE = 256
 def touch(images: jax.Array) -> tuple[Callable[[], None], int]:
     """Reads and writes every byte of a batch once, the least that a picture filter does.
 
-    A hash writes next to nothing: where memory is what limits both, it may be up to twice as fast.
+    A hash writes next to nothing: where memory limits both, it may be up to twice as fast.
     """
     invert = jax.jit(lambda x: x ^ 255)
     return lambda: invert(images).block_until_ready(), images.nbytes

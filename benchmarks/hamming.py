@@ -6,9 +6,9 @@
 On a CPU this runs once with one core and once with two, each in a process of its own that is bound
 to its cores before JAX starts. Rounds alternate, and the ratio is taken within each round. All
 search the same codes, random ones and planted near-duplicates, and must find the same pairs.
-``IndexBinaryFlat.range_search`` of faiss lists pairs, so that its time stands for both jobs; it has
-no way to look at each pair only once. NumPy is timed on a tenth of the codes. Without faiss the
-other rows are printed all the same.
+``IndexBinaryFlat.range_search`` of faiss lists pairs; its time is compared with counting as well as
+with listing, and it cannot look at each pair only once. NumPy is timed on a tenth of the codes.
+Without faiss the other rows are still printed.
 
 The floor of a row is its pairs at the rate of population counts that the devices reach on words in
 registers (floors.py): one count for each word of a pair and nothing else. On an accelerator 50,000
@@ -31,8 +31,8 @@ from environment import environment
 
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
-# Words whose bits are counted for the floor, so many that a call takes milliseconds: starting one
-# takes up to a tenth of one.
+# Words whose bits are counted for the floor, so many that a call takes milliseconds: starting it
+# takes up to a tenth of a millisecond.
 FLOOR_WORDS = {"cpu": 2**20}
 MANY_FLOOR_WORDS = 2**24
 FLOOR_REPEATS = 20
@@ -66,7 +66,7 @@ def numpy_count(a: np.ndarray, b: np.ndarray, radius: int) -> int:
 
 
 def make_contenders(codes: np.ndarray, radius: int, num_cores: int) -> dict:
-    """Functions without arguments that return the number of pairs, and pairs compared by each."""
+    """Functions without arguments that return the number of pairs, and how many each compares."""
     from phash_jax import hamming
 
     number = len(codes)
@@ -76,7 +76,7 @@ def make_contenders(codes: np.ndarray, radius: int, num_cores: int) -> dict:
     def listed(b):
         found = hamming.pairs_within(codes, b, radius=radius, max_pairs=limit)
         if len(found.left) < found.total:
-            sys.exit(f"{found.total} pairs are too many to list; give a smaller --radius")
+            sys.exit(f"{found.total} pairs are too many to list: choose a smaller --radius")
         return found.total
 
     contenders = {
@@ -164,13 +164,13 @@ def measure(arguments: argparse.Namespace) -> dict:
             run()
             seconds = time.perf_counter() - start
             times[name].append(seconds * scale if name.startswith("NumPy") else seconds)
-            # The threads of the one library spin for a while after its last operation.
+            # The threads of a library keep spinning for a while after its last operation.
             time.sleep(0.2)
 
     print(
         f"\n{len(codes)} codes of {32 * arguments.words} bits, radius {arguments.radius}: ", end=""
     )
-    print(f"{totals['count']} pairs in order, {each_pair_once} each once")
+    print(f"{totals['count']} ordered pairs, {each_pair_once} with each pair once")
     print(f"{len(jax.devices())} x {device.device_kind}, {num_cores} CPU cores")
     print(f"{'':24}{'s':>8}{'10^9 pairs/s':>14}{'of floor':>10}{'x faiss':>20}")
     rows = {}
@@ -205,7 +205,7 @@ def measure(arguments: argparse.Namespace) -> dict:
 
 
 def measure_on_cores(num_cores: int, given: list[str]) -> dict:
-    """``measure`` in a process bound to so many cores; JAX looks at these when it starts."""
+    """``measure`` in a process bound to so many cores, which JAX looks up when it starts."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.json"
         command = [sys.executable, __file__, *given, "--output", record, "--bind", str(num_cores)]

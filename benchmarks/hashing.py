@@ -5,12 +5,12 @@
 
 Every contender hashes the same random images, which are in memory in the form it takes: one array
 on the device for ours, one Pillow image or array each for the others. Rounds alternate, and ratios
-are taken within each round. On a CPU a process of its own is pinned to one core and then to two;
-with two, our batch is split over two virtual devices and the others are tried with one thread and
-with two, the ratio being to the faster ImageHash.
+are taken within each round. On a CPU one process is pinned to one core and another to two; with
+two, our batch is split over two virtual devices, and the others are tried with one thread and with
+two; the ratio is to the faster ImageHash.
 Libraries that are not installed are left out; OpenCV's and imagededup's bits are not ImageHash's.
-The floor is the time in which the device reads and writes every byte of the batch once (floors.py):
-how much of our time that is stands beside our rate.
+The floor is the time in which the device reads and writes every byte of the batch once (floors.py);
+its share of our time is printed beside our rate.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import numpy as np
 from environment import environment
 
 NAMES = ("average_hash", "dhash", "phash")
-# Image side, pixels, and images in one call, per core: on a CPU what its caches hold.
+# Image side, pixels: images in one call, per core; on a CPU as many as its caches hold.
 CPU_BATCHES = {32: 256, 256: 32}
 ACCELERATOR_BATCHES = {32: 262_144, 256: 8_192}
 # Of one measurement.
@@ -160,7 +160,7 @@ def show(result: dict) -> None:
             f"{row['images_per_second']:12,.0f}  "
             + (f"{ratio[1]:6.1f} ({ratio[0]:.1f}-{ratio[2]:.1f})" if ratio else "")
             + (
-                f"  the floor is {row['share_of_floor']:.0%} of it"
+                f"  the floor is {row['share_of_floor']:.0%} of our time"
                 if "share_of_floor" in row
                 else ""
             )
@@ -170,7 +170,7 @@ def show(result: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--cores", type=int, help="measure in this process, pinned to so many")
+    parser.add_argument("--cores", type=int, help="measure in this process, pinned to this number")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     if arguments.cores:

@@ -1,10 +1,9 @@
-"""Memory while a folder of pictures of mixed sizes is hashed: the command itself.
+"""Memory of the command that hashes a folder of pictures, of mixed sizes.
 
     python benchmarks/memory.py
 
-The folder is hashed once with a quarter of its pictures and once with all. Printed are the most
-memory of each (resident set size of the process), and of the second the mean over each fifth of
-its time.
+The folder is hashed once with a quarter of its pictures and once with all. Printed are the peak
+memory of each (resident set size of the process) and the means over each fifth of its time.
 """
 
 import argparse
@@ -42,7 +41,7 @@ def write_pictures(folder: Path, number: int) -> None:
 
 
 def memory_of(arguments: list[str]) -> list[int]:
-    """Runs a command; its resident bytes, measured several times a second."""
+    """Runs a command and returns its resident bytes, measured several times a second."""
     process = subprocess.Popen(
         arguments,
         cwd=ROOT,
@@ -61,7 +60,7 @@ def memory_of(arguments: list[str]) -> list[int]:
     _, said = process.communicate()
     if process.returncode:
         sys.exit(said)
-    # Of a process that has ended but was not waited for it is 0.
+    # It is 0 for a process that has ended but was not waited for.
     return [size for size in resident if size]
 
 
@@ -94,7 +93,7 @@ def main() -> None:
                 flush=True,
             )
     few, many = (of["most_bytes"] for of in found.values())
-    print(f"the most with four times as many pictures, times that with a quarter: {many / few:.2f}")
+    print(f"peak with all pictures, as a multiple of that with a quarter: {many / few:.2f}")
     if arguments.output:
         made = {
             "command": f"python benchmarks/memory.py --pictures {arguments.pictures}",

@@ -1,10 +1,10 @@
-"""How training and hashing grow with devices and processes: the command itself, on drawn pictures.
+"""How training and hashing scale with devices and processes: the commands, on generated pictures.
 
     python benchmarks/scaling.py
 
-Each line is the same work, as many images as seconds allow, done by one process with 1, 2, ...
-virtual devices, and by 2, 4, ... processes of one device each. Printed are ratios to the first line
-of its table. On a machine with fewer cores than devices they show what sharing out costs.
+Each line of a table is the same work, a few seconds of it, done by one process with 1, 2, ...
+virtual devices, or by 2, 4, ... processes of one device each. Printed are ratios to the first line.
+On a machine with fewer cores than devices they show what sharing out costs.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def run_together(arguments: list[str], num_processes: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            # Else the first row alone would compile, and the others load what it kept.
+            # Else only the first row would compile, and the others would load what it kept.
             env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
         )
         for extra in joined
@@ -92,7 +92,7 @@ def training_rate(folder: Path, *, num_seeds: int, devices: int, processes: int)
 
 
 def hashing_rate(folder: Path, pictures: Path, number: int, processes: int) -> float:
-    """Pictures per second, with what starting takes."""
+    """Pictures per second, start included."""
     workdir = folder / f"hash_{processes}"
     fields = {"pictures.path": pictures, "pictures.threads": 1, "pictures.part_size": 200}
     began = time.monotonic()

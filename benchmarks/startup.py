@@ -3,10 +3,10 @@
     python benchmarks/startup.py
 
 Each in a process of its own, as a user starts it, round after round: `--help`, which loads nothing
-that it does not need; and the quickstart's first network told to log its first step, from the
-command to the line in metrics.jsonl, once with no program compiled before and once with those that
-the start before it has kept. The floor of these is the time to import what they are made of, and
-of `--help` that of Python itself.
+that it does not need; and the quickstart's first network, told to log its first step, from the
+command to the line in metrics.jsonl, once with nothing compiled before and once with the programs
+that the start before has kept. The floor of the latter is the time to import the libraries they
+use, that of `--help` the start of Python itself.
 """
 
 import argparse
@@ -29,13 +29,13 @@ FLOORS = {
     "imports": "import jax, flax.linen, optax, orbax.checkpoint; jax.numpy.zeros(1) + 1",
 }
 FIRST_STEP = ("only=original", "train.num_steps=50", "train.log_every=1", "train.num_seeds=2")
-# Seconds that were asked for.
+# Seconds aimed at.
 AIMS = {"--help": 2, "first step, nothing compiled before": 15}
 
 
 def until_ended(arguments: list[str]) -> float:
     start = time.perf_counter()
-    # The help of absl ends with 1.
+    # absl exits with 1 after --help.
     subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True)
     return time.perf_counter() - start
 

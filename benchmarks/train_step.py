@@ -5,11 +5,11 @@
 
 Both draw a batch from uint8 images that are already in memory, scale it, and make one Adam step of
 the study's network. Rounds alternate, and ratios are taken within each round: to PyTorch with its
-own memory layout, channels first, and to PyTorch told to use the other, which is faster on some
-machines; on a GPU also to what torch.compile makes of it, as CUDA graphs (--compile elsewhere).
-Ours is timed in bfloat16 too. The floor is the multiply-adds of direct convolutions at the rate of
-one large float32 matrix product measured in the same rounds (floors.py); Winograd's algorithm needs
-fewer. Without torch the other rows are printed all the same.
+default memory layout, channels first, and with channels last, which is faster on some machines; on
+a GPU also to what torch.compile makes of it, as CUDA graphs (elsewhere with --compile). Ours is
+timed in bfloat16 too. The floor is the multiply-adds of direct convolutions at the rate of one
+large float32 matrix product measured in the same rounds (floors.py); Winograd's algorithm needs
+fewer. Without torch the other rows are still printed.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def make_torch_steps(
     from torch import nn
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    # As JAX does by default, TF32 where there is such.
+    # As JAX does by default: TF32 where there is such a format.
     torch.set_float32_matmul_precision("high")
     layout = torch.channels_last if channels_last else torch.contiguous_format
     convolutions = []
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile on a CPU too")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
-    # As main.py has it, and for PyTorch, in the same process, too.
+    # As main.py does; in the same process it holds for PyTorch too.
     keep_freed_memory()
     use_cpu_cores(0)
 
@@ -186,7 +186,7 @@ def main() -> None:
             seconds = seconds_per(run, arguments.steps)
             if round_number:  # the first round compiles and warms up
                 times[name].append(seconds)
-            # The threads of the one library spin for a while after its last operation.
+            # The threads of a library keep spinning for a while after its last operation.
             time.sleep(0.5)
 
     matmul_rate = operations / np.array(times["matmul"])
@@ -218,7 +218,7 @@ def main() -> None:
             )
         )
     print(f"{'direct, at the matmul rate':28}{np.median(floor) * 1e3:9.1f}")
-    print("medians over rounds (lowest and highest of a round)")
+    print("medians over rounds (lowest and highest round)")
     if arguments.output:
         record = {
             "command": "python benchmarks/train_step.py",

@@ -3,8 +3,8 @@
     python main.py --config=configs/ablations.py --workdir=runs/ablations \
         --config.data.name=cifar10 --config.train.num_seeds=4 --config.train.num_steps=1000
 
-On hash images: --config.preprocess=average_hash. With the training pictures scrambled as those of
-the study were: --config.data.scramble_train=True.
+On hash images: --config.preprocess=average_hash. With the training images scrambled as in the
+study: --config.data.scramble_train=True.
 """
 
 import importlib

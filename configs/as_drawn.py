@@ -2,8 +2,8 @@
 
     python main.py --config=configs/as_drawn.py --workdir=runs/as_drawn --config.data.name=cifar10
 
-The text of the study says three layers, its drawing has two convs; its notebook has batch norm
-after the first, and a head of ten outputs for two classes. Not measured on CIFAR-10 so far.
+The study's text says three conv layers, its drawing has two; its notebook has batch norm after the
+first, and a head of ten outputs for two classes. Not measured on CIFAR-10 so far.
 """
 
 from configs import compare

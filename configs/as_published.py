@@ -3,11 +3,11 @@
     python main.py --config=configs/as_published.py --workdir=runs/as_published \
         --config.data.name=cifar10 --config.train.num_steps=6000 --config.train.num_seeds=3
 
-Measured so: test accuracy scrambled 52.8 % [46.9, 58.7], hashed 68.2 % [66.4, 69.9] (the run of
-compare, which is the same); published 54.6 and 68.2 %.
+Measured this way: test accuracy scrambled 52.8 % [46.9, 58.7], hashed 68.2 % [66.4, 69.9] (the run
+of compare, which is the same); published 54.6 and 68.2 %.
 
-The study read interleaved pixels as planar ones for the raw training set only, and tested on real
-pictures, so its raw network learned next to nothing that the test set could use.
+The study read interleaved pixels as planar ones in the raw training set only, and tested on intact
+images, so its raw network learned next to nothing of use on the test set.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +16,7 @@ from configs import default
 
 
 def get_config():
-    """Two runs: the first trained on scrambled pictures, both tested on real ones."""
+    """Two runs: the first trained on scrambled images, both tested on intact ones."""
     config = default.get_config()
     config.name = "as_published"
     config.runs = ConfigDict(

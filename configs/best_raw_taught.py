@@ -7,14 +7,14 @@
         --config.data.name=cifar10 --config.train.num_seeds=6
 
 CIFAR-10 cats and dogs, 10,000 steps, 6 seeds, mean and 95 % interval: 89.7 % [89.3, 90.1] clean,
-65.9 % [64.5, 67.3] at contrast 200. Highest so far, but not told apart, are raw networks taught by
-these six in turn, on images mixed in pairs,
+65.9 % [64.5, 67.3] at contrast 200. Highest so far, but not told apart from them, are raw networks
+taught by these six in turn, on images mixed in pairs:
 
     python main.py --config=configs/best_raw_taught.py --workdir=runs/best_raw_mixup_taught \
         --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.mixup=0.4 \
         --config.train.teacher=runs/best_raw_taught --config.train.teachers=6
 
-with 89.9 % [89.7, 90.1] and 68.1 % [66.6, 69.6]. Each takes two cores two hours or so.
+with 89.9 % [89.7, 90.1] and 68.1 % [66.6, 69.6]. Each command takes about two hours on two cores.
 """
 
 from configs import best_raw

@@ -3,8 +3,8 @@
     python main.py --config=configs/compare.py --workdir=runs/compare --config.data.name=cifar10 \
         --config.train.num_steps=6000 --config.train.num_seeds=3
 
-Measured so: test accuracy raw 75.1 % [72.0, 78.2], hashed 68.2 % [66.4, 69.9]; published 54.6 and
-68.2 %.
+Measured this way: test accuracy raw 75.1 % [72.0, 78.2], hashed 68.2 % [66.4, 69.9]; published 54.6
+and 68.2 %.
 """
 
 from ml_collections import ConfigDict

@@ -1,15 +1,15 @@
-"""Every field there is, with what it means. Other configs import this one and override.
+"""Every field, with what it means. Other configs import this one and override fields.
 
     python main.py --config=configs/default.py --workdir=/tmp/default
 
-trains one network on the embedded pictures, raw.
+trains one network on generated pictures, raw.
 """
 
 from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The study's raw network on the embedded pictures."""
+    """The study's raw network on generated pictures."""
     config = ConfigDict()
 
     # What main.py does: train (and test), robustness (test trained networks on distorted images),
@@ -48,12 +48,12 @@ def get_config() -> ConfigDict:
     config.test_batch_size = 500
     # Test the mirrored image too and average the logits.
     config.test_flip = False
-    # Test the image moved by so many pixels to each of the four diagonals too, and average the
+    # Test the image shifted by so many pixels along each of the four diagonals too, and average the
     # logits; what is missing is reflected.
     config.test_shift = 0
 
     config.data = data = ConfigDict()
-    # synthetic (drawn here, needs no file), cifar10 or file (your own pictures).
+    # synthetic (generated pictures, needs no file), cifar10 or file (your own pictures).
     data.name = "synthetic"
     # Classes to keep, comma-separated, in the order of their labels. Empty: all of the source.
     data.classes = "cat,dog"
@@ -71,7 +71,7 @@ def get_config() -> ConfigDict:
     data.path = ""
     # synthetic, and file with a folder: side of the square images, pixels.
     data.image_size = 32
-    # synthetic: images in the training and the test split, and the seed they are drawn from.
+    # synthetic: images in the training and the test split, and the seed they are generated from.
     data.train_size = 10_000
     data.test_size = 2_000
     data.seed = 0
@@ -128,12 +128,12 @@ def get_config() -> ConfigDict:
     # "clean" for none; a name given twice counts twice. Every batch is shared out equally among
     # them, at severities 1 to 5 drawn for each image. Empty: none.
     train.augment = ""
-    # Mirror every second training image, left to right; and move each by up to so many pixels up or
-    # down and left or right, what is missing reflected. Before the distortions.
+    # Mirror every second training image, left to right; and shift each by up to so many pixels up
+    # or down and left or right, what is missing reflected. Before the distortions.
     train.flip = False
     train.max_shift = 0
     # Stretch or squeeze height and width of each, by a factor between 1 / (1 + this) and 1 + this.
-    # From 0 (none) to 1. Before it is moved.
+    # From 0 (none) to 1. Before it is shifted.
     train.max_zoom = 0.0
     # Cover a square of so many pixels a side of each with its mean colour, anywhere. 0: none.
     train.cutout = 0

@@ -3,7 +3,7 @@
     python main.py --config=configs/export_distorted.py --workdir=runs/distorted \
         --config.data.name=cifar10 --config.data.classes=
 
-writes <distortion>.npy (uint8, five severities after one another) and labels.npy.
+writes <distortion>.npy (uint8, five severities one after another) and labels.npy.
 """
 
 from configs import default

@@ -4,7 +4,7 @@ python main.py --config=configs/hash_study.py --workdir=runs/hash_study --config
 
 Your own picture: --config.hash_study.picture=photo.jpg. On CIFAR-10, with gray as Pillow made it
 before 7.0, the average hash has exactly the published 270, 346 and 139 pairs under 10 hex digits;
-the other two hashes have others.
+the other two hashes have other numbers.
 """
 
 from configs import default

@@ -1,9 +1,9 @@
-"""The comparison in two to three minutes on two cores, on the embedded pictures of cats and dogs.
+"""The comparison in two to three minutes on two cores, on generated pictures of cats and dogs.
 
     python main.py --config=configs/quickstart.py --workdir=runs/quickstart
 
-A network of 32 channels a layer instead of 64 and a learning rate ten times the study's: it shows
-the whole system, not the study's numbers.
+With 32 channels per layer instead of 64 and ten times the study's learning rate, it shows the whole
+system, not the study's numbers.
 """
 
 from configs import compare

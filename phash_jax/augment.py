@@ -1,4 +1,4 @@
-"""Zooming, mirroring, moving, covering, mixing and distorting the images of a training batch."""
+"""Zooming, mirroring, shifting, covering, mixing and distorting a training batch's images."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -52,20 +52,20 @@ def check_smaller(pixels: int, image_shape: tuple[int, int, int], field: str) ->
     height, width, _ = image_shape
     if min(height, width) <= pixels:
         raise ValueError(
-            f"{field} is {pixels} pixels, images are {height}x{width}: it must be smaller than both"
+            f"{field} is {pixels} pixels, images are {height}x{width}: it must be below both sides"
         )
 
 
 def random_move(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], *, flip: bool, max_shift: int
 ) -> UInt8[Array, "h w c"]:
-    """Mirrors an image left to right with probability 1/2, and moves it by whole pixels.
+    """Mirrors an image left to right with probability 1/2, and shifts it by whole pixels.
 
     Args:
         key: decides both.
         image: one uint8 image.
         flip: whether it may be mirrored.
-        max_shift: pixels it is moved by at most, up or down and left or right; what comes in at
+        max_shift: pixels it is shifted by at most, up or down and left or right; what comes in at
             the border is the image reflected.
 
     Raises:
@@ -92,7 +92,7 @@ def random_zoom(
 
     Bicubic (Keys, "Cubic convolution interpolation for digital image processing" (1981), with
     a = -0.5, as ``jax.image``), smoothed where it is squeezed, rounded. Rounding may differ by one
-    grey level between backends.
+    gray level between backends.
 
     Args:
         key: decides both factors; their logarithms are uniform.
@@ -154,7 +154,7 @@ def make_move(
 ) -> Augment:
     """Returns ``(key, images) -> images`` for a shard's share of a batch, in a mesh axis ``batch``.
 
-    Images are zoomed, see ``random_zoom``, mirrored and moved, see ``random_move``, and covered,
+    Images are zoomed, see ``random_zoom``, mirrored and shifted, see ``random_move``, and covered,
     see ``cut_out``; each has its own key.
 
     Args:
@@ -188,7 +188,7 @@ def partners(batch: Array) -> Array:
         ValueError: the number of images is odd.
     """
     if len(batch) % 2:
-        raise ValueError(f"images are mixed in pairs, and there are {len(batch)}")
+        raise ValueError(f"images are mixed in pairs, but there are {len(batch)}")
     return jnp.roll(batch, len(batch) // 2, axis=0)
 
 
@@ -252,7 +252,7 @@ def make_augment(chosen: Sequence[str]) -> Augment:
         keys = _image_keys(key, len(images))
         size, left = divmod(len(images), len(chosen))
         if left:
-            raise ValueError(f"{len(images)} images cannot be distorted in {len(chosen)} ways")
+            raise ValueError(f"{len(images)} images have no {len(chosen)} equal parts to distort")
         parts = []
         for i, name in enumerate(chosen):
             part = slice(i * size, (i + 1) * size)

@@ -1,4 +1,4 @@
-"""Which images make the batch of a step: taken from those on the device, or read ahead by Grain.
+"""Which images make up a step's batch: taken from those on the device, or read ahead by Grain.
 
 Either way the same seed and step have the same batch, however many devices and processes there are.
 """
@@ -19,7 +19,7 @@ from phash_jax.data.dataset import Split
 from phash_jax.keys import BATCH_INDICES, step_key
 from phash_jax.placement import BATCH, SEED, Placement, put
 
-# Of the memory of a device; activations, parameters and what the optimizer remembers need the rest.
+# Of the memory of a device; activations, parameters and the state of the optimizer need the rest.
 _LARGEST_SHARE = 0.5
 _STEPS_DRAWN_AT_ONCE = 256
 _THREADS = 4
@@ -70,7 +70,7 @@ def is_streamed(stream: str, split: Split, placement: Placement) -> bool:
         split: the images.
         placement: the devices.
     """
-    # Together, since the processes do other things with images that are read ahead.
+    # Agreed on, since all processes must either read images ahead or have them on their devices.
     return processes.any_of(STREAM[stream](split.images.nbytes, placement))
 
 
@@ -95,7 +95,7 @@ class _Shares:
     """What this process needs of every batch, in the order in which batches are needed.
 
     A source for Grain: random access by number. The groups of seeds are trained one after another
-    for ``interval`` steps, and so come their batches.
+    for ``interval`` steps each, and their batches come in that order.
     """
 
     def __init__(
@@ -208,12 +208,12 @@ def stream_batches(
 def make_next_batch(
     split: Split, placement: Placement, *, streamed: bool, **options
 ) -> Callable[[], tuple[jax.Array, jax.Array]]:
-    """What a training interval asks for images and labels.
+    """The function that a training interval calls for images and labels.
 
     Args:
         split: images and labels.
         placement: the layout of seeds and batch.
-        streamed: whether they are those of the next step; else all, which are put on every device.
+        streamed: whether it gives those of the next step; else all, which are put on every device.
         options: for ``stream_batches``.
     """
     if streamed:

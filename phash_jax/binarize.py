@@ -144,7 +144,7 @@ def dct_hash_image(image: UInt8[Array, "h w c"]) -> Bool[Array, "h//2 w//2 c"]:
     """
     image = checked_image(image)
     if min(image.shape[:2]) < 2:
-        raise ValueError(f"a DCT hash image takes 2 pixels a side or more, got {image.shape[:2]}")
+        raise ValueError(f"a DCT hash image needs 2 pixels a side or more, got {image.shape[:2]}")
     rows, columns = (dct_matrix(n, n // 2).astype(np.float32) for n in image.shape[:2])
     coefficients = jnp.einsum(
         "yh,xw,hwc->yxc",
@@ -165,7 +165,7 @@ def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Arra
     """
     check_uint8(image, "a hash image")
     if image.ndim != 3:
-        raise ValueError(f"one image [H, W, C] is taken, for more jax.vmap; got {image.shape}")
+        raise ValueError(f"one image [H, W, C] is taken (jax.vmap for more), got {image.shape}")
     if not 0 < image.size <= most_values:
         raise ValueError(f"an image must have 1 to {most_values} values, got shape {image.shape}")
     return image
@@ -173,7 +173,7 @@ def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Arra
 
 def _checked_gray(image: Array) -> UInt8[Array, "h w 1"]:
     if checked_image(image).shape[-1] != 3:
-        raise ValueError(f"three colours are made gray, the image has {image.shape[-1]} channels")
+        raise ValueError(f"only three channels can be made gray, the image has {image.shape[-1]}")
     return gray(image, rounded=True)[..., None]
 
 

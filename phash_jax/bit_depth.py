@@ -23,7 +23,7 @@ def thermometer(
 
     Raises:
         TypeError: the image is not uint8, or the number of thresholds not whole.
-        ValueError: it is no single image, or there is no threshold.
+        ValueError: it is not a single image, or there is no threshold.
     """
     image = checked_image(image)
     thresholds = whole_number(thresholds, "thresholds", least=1)
@@ -42,7 +42,7 @@ def squeeze_bit_depth(image: UInt8[Array, "h w c"], *, bits: int) -> Float32[Arr
 
     Raises:
         TypeError: the image is not uint8, or the number of bits not whole.
-        ValueError: it is no single image, or so many bits are not possible.
+        ValueError: it is not a single image, or ``bits`` is out of range.
     """
     image = checked_image(image)
     bits = whole_number(bits, "bits", least=1, most=8)

@@ -89,7 +89,7 @@ def parts_done(folder: Path) -> set[int]:
 
 
 def finish(folder: Path) -> Path:
-    """Joins the parts, in their order, to ``catalog.parquet``, removes them, and returns its path.
+    """Joins the parts, in order, into ``catalog.parquet``; removes them and returns its path.
 
     One part is in memory at a time. A finished catalog without parts is left as it is.
     """
@@ -129,7 +129,7 @@ def _part_paths(folder: Path) -> list[Path]:
 
 
 def _number(part: Path) -> int:
-    # Of a million parts the names are of different lengths.
+    # From a million parts on, the names differ in length.
     return int(part.stem.removeprefix("part-"))
 
 
@@ -159,7 +159,7 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
 
     Raises:
         FileNotFoundError: there is none; the message says what makes one.
-        ValueError: the file is no Parquet file.
+        ValueError: the file is not a Parquet file.
     """
     path = path / _NAME if path.is_dir() else path
     if not path.exists():
@@ -172,7 +172,7 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
         )
     try:
         rows = pyarrow.dataset.dataset(path, format="parquet")
-    # Arrow has several kinds for damage, OSError among them.
+    # Arrow raises several kinds of error for damage, OSError among them.
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
     # Loaded here, since only queries need it and trainings import this module too.
@@ -189,7 +189,8 @@ def connect(path: Path) -> "duckdb.DuckDBPyConnection":
 
 def _damaged(path: Path, error: Exception) -> ValueError:
     return ValueError(
-        f"{path} is damaged or no Parquet file ({error}): remove it and start its command again"
+        f"{path} is damaged or not a Parquet file ({error}): remove it and start the command that "
+        "makes it again"
     )
 
 
@@ -220,7 +221,7 @@ def query(path: Path, sql: str) -> str:
 
 
 def main() -> None:
-    """Queries a catalog; what the user can mend ends in one line and exit code 1."""
+    """Queries a catalog; an error that the user can fix ends in one line and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("path", type=Path, metavar="DIR", help="a catalog or its folder")
     parser.add_argument(

@@ -28,9 +28,9 @@ from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim, keep_images
 
 _PART_SIZE = 2_000
-# The file in catalog.image_dir that says whose images they are.
+# The file in catalog.image_dir that says which dataset the images are from.
 _WHOSE = "dataset.txt"
-# Of images that are hashed at once; hashing takes some times as much.
+# Of images that are hashed at once; hashing takes several times as much memory.
 _BATCH_BYTES = 8 * 2**20
 
 
@@ -38,20 +38,20 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Writes every image of ``config.data`` as a PNG file and the catalog; returns its first rows.
 
     Leaves ``catalog.parquet`` in the workdir, and in ``config.catalog.image_dir`` ``<id>.png`` and
-    ``dataset.txt``, by which the folder is refused to another dataset. Training images come first,
-    each split in its own order. A run that was killed goes on with the part
-    it was writing. Of several processes, which share both folders, each writes its own parts.
+    ``dataset.txt``, because of which the folder is refused to other datasets. Training images come
+    first, each split in its own order. A run that was killed resumes with the part it was writing.
+    Several processes share both folders, and each writes its own parts.
 
     Raises:
-        ValueError: a field that cannot be, a bucket that cannot be reached or that holds another
-            dataset, or other images than the run was begun with.
+        ValueError: a field has an impossible value, a bucket cannot be reached or holds another
+            dataset, or the images are not those that the run was begun with.
         OSError: a file cannot be written.
     """
     hashes = names(config.hash.names)
     check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     if config.data.train_repeats != 1 or config.data.scramble_train:
         raise ValueError(
-            "a catalog has every image once and as it is: data.train_repeats must be 1 and "
+            "a catalog holds every image once and unscrambled: data.train_repeats must be 1 and "
             "data.scramble_train False"
         )
     with processes.first_alone("claimed"):
@@ -66,7 +66,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         processes.in_all(
             lambda: keep_images(workdir, dataset, source=source) if first else None, "images"
         )
-        # Images that are drawn may be rounded differently on the machine that goes on.
+        # Generated images may be rounded differently on the machine that resumes.
         whose = repr(config.data.to_dict()) if source == "synthetic" else fingerprint(dataset)
         processes.in_all(lambda: _claim_folder(image_dir, whose) if first else None, "folder")
         _write(
@@ -79,7 +79,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         )
     if not processes.is_first():
         return ""
-    # Of a run that was killed right after its catalog was whole.
+    # Left by a run that was killed right after its catalog was whole.
     catalog.clear_parts(workdir)
     return _fig_3_1(workdir, is_cifar10=config.data.name == "cifar10")
 
@@ -97,7 +97,7 @@ def _make_folder(address: str) -> epath.Path:
 
 
 def _claim_folder(folder: epath.Path, whose: str) -> None:
-    """Notes whose images a folder is to hold; ValueError where it has others."""
+    """Notes which dataset a folder is for; ValueError where it holds the images of another."""
     note = folder / _WHOSE
     same = note.exists() and note.read_bytes() == whose.encode()
     if not same and any(folder.glob("*.png")):
@@ -165,12 +165,12 @@ def _write(
     processes.wait("cataloged")
     if processes.is_first():
         catalog.finish(workdir)
-    # Joining takes longer than the others wait where they end.
+    # Joining may take longer than the others would wait for the first process at their end.
     processes.wait("joined parts")
 
 
 def _file_names(split: Split) -> list[str]:
-    """``<id>.png``; what no file system or address bears becomes an underscore."""
+    """``<id>.png``; what a file system or address may not allow becomes an underscore."""
     cleaned = [re.sub(r"[^\w.-]+", "_", identity) for identity in split.ids.tolist()]
     if len(set(cleaned)) < len(cleaned):
         cleaned = [f"{name}_{row}" for row, name in enumerate(cleaned)]
@@ -191,7 +191,7 @@ def _save_png(image: UInt8[np.ndarray, "h w 3"], path: epath.Path) -> None:
 
 
 def _write_file(path: epath.Path, content: bytes) -> None:
-    # Complete or absent, also if the run is killed just now.
+    # Complete or absent, even if the run is killed at this moment.
     temporary = path.with_name(path.name + ".partial")
     try:
         temporary.write_bytes(content)
@@ -200,10 +200,10 @@ def _write_file(path: epath.Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if is_disk_full(error):
-            # Not of the workdir, which may be on another disk.
+            # Not reported as the workdir's, which may be on another disk.
             raise ValueError(
-                f"no space is left for {path.parent} (catalog.image_dir): make some, and the same "
-                "command goes on after what was saved"
+                f"no disk space is left for {path.parent} (catalog.image_dir): free some and start "
+                "the same command again; it resumes from what was saved"
             ) from None
         raise
 

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and stepped over."""
+"""Orbax checkpoints: asynchronous, the last and the best kept, damage noticed and passed over."""
 
 import contextlib
 import errno
@@ -39,10 +39,10 @@ def open_checkpoints(directory: Path, *, keep_last: int) -> Iterator[ocp.trainin
         keep_last: how many of the newest to keep; the one with the lowest loss is kept besides.
 
     Raises:
-        OSError: a checkpoint cannot be written, errno ENOSPC for want of space; by the next save
+        OSError: a checkpoint cannot be written (errno ENOSPC: no space). Raised by the next save
             or at the end, since they are written in the background.
     """
-    # Orbax measures by the clock on the wall, which may be set forward while it writes.
+    # Orbax measures time by the wall clock, which may be set forward while it writes.
     patient = ocp.Context()
     patient.asynchronous.timeout_secs = _MOST_SECONDS_TO_WRITE
     with patient, _full_disk_by_its_name(directory), _without_what_is_raised_again():
@@ -64,14 +64,14 @@ def open_checkpoints(directory: Path, *, keep_last: int) -> Iterator[ocp.trainin
             lost_a_process = processes.count() > 1
             raise
         finally:
-            # Else closing would wait for it, since all finish a checkpoint together.
+            # Else closing would wait for that process, since all finish a checkpoint together.
             if not lost_a_process:
                 checkpoints.close()
 
 
 @contextlib.contextmanager
 def _full_disk_by_its_name(directory: Path) -> Iterator[None]:
-    """Makes an OSError of what the library that writes arrays says about a full disk."""
+    """Makes an OSError of the error by which the array library reports a full disk."""
     try:
         yield
     except ValueError as error:
@@ -82,9 +82,9 @@ def _full_disk_by_its_name(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_what_is_raised_again() -> Iterator[None]:
-    """Orbax's threads log what fails in them, one after another, and then raise it in this one.
+    """Silences what Orbax's threads log of an error that is then raised in this one too.
 
-    What still reads or writes then finds its event loop closed, which Python would print.
+    Reads and writes still under way then find their event loop closed, which Python would print.
     """
 
     def is_news(record: standard_logging.LogRecord) -> bool:
@@ -128,7 +128,7 @@ def save(checkpoints: ocp.training.Checkpointer, step: int, state: Any, *, loss:
         state: a pytree of arrays.
         loss: mean training loss, the measure for the best checkpoint.
     """
-    # Orbax does not notice a flipped bit in an array, so the digest goes along.
+    # Orbax does not notice a flipped bit in an array, so a digest is saved too.
     checkpoints.save_async(
         step,
         state,
@@ -149,21 +149,21 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
     """The newest checkpoint that can be read, or None where there is none at all.
 
     Damaged ones (unreadable, or not the bytes that were saved) are reported and moved to
-    ``<step>.passed_over``, so that training on from an older one can write them again, and nothing
-    is lost where the disk could not be read for a while. All processes of a job must call it, and
-    each reads by itself: what one finds damaged cannot leave another waiting.
+    ``<step>.passed_over``, so that training resumed from an older one can write those steps again,
+    and nothing is lost where the disk was merely unreadable for a while. All processes of a job
+    must call it, and each reads by itself, so that damage found by one leaves no other waiting.
 
     Args:
         directory: a folder of checkpoints, which need not exist.
         state: pytree of arrays of the saved shapes.
         logged: the last step of the log that goes with them, if there is one. Checkpoints after it
-            are treated as damaged ones, unless there are no others.
+            are treated as damaged, unless there are no others.
 
     Returns:
         The state as NumPy arrays.
 
     Raises:
-        CheckpointError: there are checkpoints, but every one is damaged, or not for all processes.
+        CheckpointError: all checkpoints there are damaged, or not the same for all processes.
         MemoryError: there is not enough to read one.
     """
     with _by_itself():
@@ -171,7 +171,8 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
         if not processes.all_have(f"{digest(restored)} {damaged}"):
             raise CheckpointError(
                 f"not all processes read the same checkpoint in {directory}: start again when all "
-                "see the same folder (if one of them calls a checkpoint damaged, its disk is)"
+                "see the same folder (if only one of them reports a damaged checkpoint, the fault "
+                "is in its disk)"
             )
         if restored is None and damaged:
             raise _all_damaged(directory, damaged, "to train from the start")
@@ -185,7 +186,7 @@ def restore_newest(directory: Path, state: Any, *, logged: int | None = None) ->
 def read_newest(directory: Path, abstract_state: Any) -> tuple[Any, str]:
     """The newest checkpoint that can be read, and its digest; the folder stays as it is.
 
-    Of several processes of a job each reads by itself.
+    Each process of a job reads by itself.
 
     Args:
         directory: a folder of checkpoints, perhaps of a run that is still training.
@@ -214,7 +215,7 @@ def parameter_shapes(directory: Path) -> dict[str, tuple[int, ...]] | None:
         raise _none(directory)
     try:
         saved = ocp.metadata(paths[0]).metadata["params"]
-    except Exception:  # Orbax raises many kinds for a damaged file.
+    except Exception:  # Orbax raises many kinds of error for a damaged file.
         return None
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
@@ -234,7 +235,10 @@ def _by_itself() -> contextlib.AbstractContextManager:
 
 
 def _none(directory: Path) -> ValueError:
-    return ValueError(f"no checkpoint in {directory}: the run was stopped before its first one")
+    return ValueError(
+        f"no checkpoint in {directory}: the run was stopped before its first one; start its "
+        "command again"
+    )
 
 
 def _all_damaged(directory: Path, damaged: list[int], then: str) -> CheckpointError:
@@ -246,7 +250,7 @@ def _all_damaged(directory: Path, damaged: list[int], then: str) -> CheckpointEr
 
 def _saved(directory: Path) -> list[Path]:
     """The checkpoints of a folder, which need not exist, newest first."""
-    # While one is written it has a longer name.
+    # One that is still being written has a longer name.
     paths = [path for path in Path(directory).absolute().glob("*") if path.name.isdigit()]
     return sorted(paths, key=lambda path: int(path.name), reverse=True)
 
@@ -263,7 +267,7 @@ def _newest_good(
 ) -> tuple[Any | None, list[int]]:
     """The newest state that can be read, or None; and the steps of the damaged ones passed over.
 
-    It is read to the first device of this process.
+    The state is put on the first device of this process.
     """
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(
@@ -276,8 +280,8 @@ def _newest_good(
     for path in saved_paths:
         if path in ahead:
             logging.warning(
-                "checkpoint of step %s in %s is passed over: the log ends at step %d, and from "
-                "there it is trained again",
+                "checkpoint of step %s in %s is passed over: the log ends at step %d, and what "
+                "follows is trained again",
                 path.name,
                 directory,
                 logged,
@@ -291,7 +295,7 @@ def _newest_good(
                 raise ValueError("its arrays are not the ones that were saved")
         except MemoryError:
             raise
-        except Exception as error:  # Orbax raises many kinds for a damaged file.
+        except Exception as error:  # Orbax raises many kinds of error for a damaged file.
             logging.warning(
                 "checkpoint of step %s in %s is damaged and is passed over: %s",
                 path.name,

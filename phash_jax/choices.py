@@ -1,4 +1,4 @@
-"""Checks of config fields: names, choices from a table, numbers that have a least value."""
+"""Checks of config fields: names, choices from a table, numbers with a lower bound."""
 
 import math
 import operator
@@ -30,7 +30,7 @@ def whole_number(value: Any, name: str, *, least: int, most: int | None = None) 
     """The argument ``name`` as Python's int, which unlike NumPy's small ones never wraps around.
 
     Raises:
-        TypeError: it is no whole number.
+        TypeError: it is not a whole number.
         ValueError: it is out of range.
     """
     try:

@@ -97,7 +97,7 @@ def from_int(
 
     Raises:
         ValueError: the value is negative or has more bits than the shape.
-        TypeError: the value is no whole number.
+        TypeError: the value is not a whole number.
     """
     rows, columns = _rows_and_columns(shape)
     size, value = rows * columns, operator.index(value)

@@ -18,16 +18,16 @@ def mean_and_interval(
 
     Returns:
         ``{"mean": m, "ci95": [low, high]}``; None where undefined (the interval of one seed, or of
-        seeds that are all alike, which do not say how far others would be).
+        equal values, which do not show how far apart other seeds would be).
     """
     return _around_mean(values, lambda n: 1 / n)
 
 
 def interval_of_one_more(values: Sequence[float]) -> dict[str, Any]:
-    """As ``mean_and_interval``, but where one more run would lie 95 times of 100.
+    """As ``mean_and_interval``, but the interval holds one more run 95 times out of 100.
 
-    The study trained every network once. Whether its number could have been one of our runs is this
-    interval's question; the interval of the mean shrinks to a point with many seeds.
+    The study trained every network once. This interval tells whether its number could have been one
+    of our runs; the interval of the mean shrinks to a point with many seeds.
     """
     return _around_mean(values, lambda n: 1 + 1 / n)
 
@@ -46,7 +46,7 @@ def _around_mean(values, share_of_variance) -> dict[str, Any]:
 
 
 def _spread(values: Sequence[float] | Float[np.ndarray, " seeds"]) -> float:
-    """Standard deviation; 0 where values differ by their rounding alone."""
+    """Standard deviation; 0 where values differ by rounding only."""
     spread = float(np.std(values, ddof=1))
     return spread if spread > 1e-9 * max(map(abs, values)) else 0.0
 
@@ -60,8 +60,8 @@ def paired_difference(
 ) -> dict[str, Any]:
     """Mean of ours minus base over the seeds that both have.
 
-    A seed has the same initial weights and the same batches in both, so what a seed is lucky with
-    leaves the difference.
+    A seed has the same initial weights and the same batches in both, so the luck of a seed cancels
+    out.
 
     Args:
         ours: one value per seed; None leaves the difference undefined.
@@ -71,15 +71,15 @@ def paired_difference(
 
     Returns:
         ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
-        of common seeds; None where undefined (p too where all seeds differ by the same, but 1 where
-        that is 0).
+        of common seeds; None where undefined. Where all seeds differ by the same amount, ``p`` is
+        None, or 1 if that amount is 0.
 
     Raises:
-        ValueError: a seed is there twice, or there are not as many seeds as values.
+        ValueError: a seed occurs twice, or there are not as many seeds as values.
     """
     for seeds in (our_seeds, base_seeds):
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed is there twice: {', '.join(map(str, seeds))}")
+            raise ValueError(f"a seed occurs twice: {', '.join(map(str, seeds))}")
     base_of = dict(zip(base_seeds, base, strict=True))
     pairs = [
         (value, base_of[seed])
@@ -88,7 +88,7 @@ def paired_difference(
     ]
     if any(value is None for pair in pairs for value in pair):
         return {"mean": None, "ci95": None, "p": None, "seeds": len(pairs)}
-    # Else two equal differences of fractions could differ by their rounding.
+    # Else two equal differences of fractions could differ by rounding.
     differences = [round(a - b, 12) for a, b in pairs]
     statistic = mean_and_interval(differences)
     return statistic | {"p": _p_value(differences), "seeds": len(pairs)}
@@ -108,9 +108,8 @@ def _p_value(differences: list[float]) -> float | None:
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """P-values adjusted for their number by the step-down method of Holm (1979).
 
-    Rejecting where the adjusted value is below 0.05 is wrong about any of them at most 5 times of
-    100, however the tests depend on one another. None stays None and is not counted, and so does
-    what is not a number.
+    Rejecting where the adjusted value is below 0.05 is wrong about any of them at most 5 times out
+    of 100, however the tests depend on one another. None and NaN become None and are not counted.
     """
     known = sorted((p, i) for i, p in enumerate(p_values) if p is not None and not np.isnan(p))
     adjusted: list[float | None] = [None] * len(p_values)

@@ -1,4 +1,4 @@
-"""Programs compiled once, though every run, and every start of the command, traces its own."""
+"""Keeps compiled programs, so that not every run or start of the command compiles its own."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ _MIN_SECONDS = 0.1
 def programs_folder() -> Path:
     """Where this user's compiled programs are kept: in ``XDG_CACHE_HOME``, usually ``~/.cache``."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    # Programs for one kind of processor need not run on another.
+    # Programs for one kind of processor may not run on another.
     kind = f"{platform.machine()} {processor.features()}"
     kind = hashlib.sha256(kind.encode()).hexdigest()[:12]
     return Path(caches) / "phash_jax" / f"programs-{kind}"
@@ -47,7 +47,7 @@ def _kept_folder() -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         logging.warning("compiled programs are not kept for the next start: %s", error)
         return None
 
@@ -56,10 +56,10 @@ def _kept_folder() -> Path | None:
 def kept_programs() -> Iterator[None]:
     """Within it, a program that was compiled before is loaded instead of compiled again.
 
-    Runs of one sweep that differ in a seed, in data of one shape or in how weights start have the
-    same programs; so has a run that is resumed. JAX's compilation cache knows them by their
-    content, XLA's version and the device. It lies in ``programs_folder()`` and keeps to 1 GiB; if
-    that cannot be written, in a temporary folder for this start alone. A folder that the user has
+    Runs of a sweep that differ in seeds, in data of the same shape or in how weights start have the
+    same programs, and so does a resumed run. JAX's compilation cache identifies them by their
+    content, XLA's version and the device. It lies in ``programs_folder()`` and is limited to 1 GiB;
+    if that cannot be written, in a temporary folder for this start only. A folder that the user has
     named (``JAX_COMPILATION_CACHE_DIR``) is used as JAX would; ``JAX_ENABLE_COMPILATION_CACHE=0``
     turns all of it off.
     """

@@ -9,7 +9,7 @@ _GROUPS = Path("/proc/self/cgroup")
 
 
 def num_cores() -> float:
-    """Cores whose time it may take; infinity where there is no limit, or no control group."""
+    """Cores whose time this process may use; infinity if there is no limit or no control group."""
     limits = [math.inf]
     for folder in _folders("cpu"):
         # Version 2 has quota and period in one file, version 1 each in its own.
@@ -21,7 +21,7 @@ def num_cores() -> float:
 
 
 def num_bytes() -> float:
-    """Memory that it may take, bytes; infinity where there is no limit, or no control group."""
+    """Memory this process may use, bytes; infinity if there is no limit or no control group."""
     limits = [math.inf]
     for folder in _folders("memory"):
         for file in ("memory.max", "memory.limit_in_bytes"):
@@ -30,9 +30,9 @@ def num_bytes() -> float:
 
 
 def _folders(controller: str) -> Iterator[Path]:
-    """Those of the groups that this process is in, the limits of all of which count.
+    """The folders of the groups that this process is in; the limits of all of them apply.
 
-    Within a container the path may be that of the host: then the folder mounted is its own.
+    Within a container the path may be that of the host: then the mounted folder is the container's.
     """
     for line in _lines(_GROUPS):
         _, controllers, path = line.split(":", 2)

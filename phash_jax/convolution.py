@@ -1,4 +1,4 @@
-"""2-D convolutions in formulations that suit XLA:CPU, and many networks at once on a GPU."""
+"""2-D convolutions in forms that suit XLA:CPU, and many networks at once on a GPU."""
 
 from collections.abc import Callable
 
@@ -26,13 +26,13 @@ def conv_on_cpu(
 ):
     """``lax.conv_general_dilated`` for NHWC images, so that it can be given to ``flax.linen.Conv``.
 
-    Where it can, by Winograd's algorithm: forward and backward in a third to half of the time.
-    Not for images sharded over an explicit mesh, whose axis JAX does not join with others as that
-    does; ``shard_map`` keeps them from that. Elsewhere directly, with the weight gradient summed
-    over chunks of the batch: XLA:CPU forms it as a convolution whose kernel is the whole batch of
-    output gradients. At 64 images of 16x16x64 that kernel is 4 MB and falls out of the cache; in
-    chunks of 8 images the same gradient takes 0.4 of the time. Differentiable backward (``grad``,
-    ``vjp``), not forward (``jvp``).
+    Where possible by Winograd's algorithm: forward and backward in a third to half of the time.
+    Not for images sharded over an explicit mesh: that algorithm joins axes, which JAX refuses for a
+    sharded one (inside ``shard_map`` there is none). Otherwise directly, with the weight gradient
+    summed over chunks of the batch: XLA:CPU computes it as a convolution whose kernel is the whole
+    batch of output gradients. At 64 images of 16x16x64 that kernel is 4 MB and falls out of the
+    cache; in chunks of 8 images the same gradient takes 0.4 of the time. Differentiable in reverse
+    mode (``grad``, ``vjp``), not in forward mode (``jvp``).
     """
     plain = (
         {*window_strides, *(lhs_dilation or ()), *(rhs_dilation or ())} == {1}
@@ -88,13 +88,13 @@ def conv_on_cpu(
 
 
 def conv_on_gpu(lhs, rhs, *args, **kwargs):
-    """``lax.conv_general_dilated``, of which ``vmap`` makes one convolution for each network.
+    """``lax.conv_general_dilated`` that ``vmap`` turns into one convolution for each network.
 
-    Usually it makes one of as many groups of features. The weight gradient of that is a convolution
-    whose kernels are the output gradients, of 32x32 pixels here, and XLA's compiler for GPU (of jax
-    0.10.2) takes it for a forward convolution. That of one network it knows for what it is, and has
-    cuDNN's function for it. Not measured, since no GPU was at hand: read off the compiled programs.
-    Differentiable backward only, as ``conv_on_cpu``.
+    Usually ``vmap`` makes one convolution with that many groups of features. Its weight gradient is
+    a convolution whose kernels are the output gradients, 32x32 pixels here, and XLA's GPU compiler
+    (of jax 0.10.2) mistakes it for a forward convolution. The weight gradient of a single network
+    it recognises, and calls cuDNN's function for it. Not measured, since no GPU was at hand: read
+    off the compiled programs. Differentiable in reverse mode only, as ``conv_on_cpu``.
     """
 
     def conv(x, w):
@@ -125,7 +125,7 @@ def conv_on_gpu(lhs, rhs, *args, **kwargs):
 
 
 def _unrolled_by_vmap(fn: Callable) -> Callable:
-    """``fn`` of arrays, which ``vmap`` calls for one element after the other."""
+    """``fn`` of arrays, called by ``vmap`` for one element after another."""
     fn = jax.custom_batching.custom_vmap(fn)
 
     @fn.def_vmap
@@ -139,6 +139,6 @@ def _unrolled_by_vmap(fn: Callable) -> Callable:
     return fn
 
 
-# By JAX's name of the platform; elsewhere ``lax.conv_general_dilated`` as it is. (Unrolled, ten
-# networks took XLA's compiler for TPU 2.6 times as long.)
+# By JAX's name of the platform; elsewhere ``lax.conv_general_dilated`` is used as it is. (Unrolled,
+# ten networks took XLA's compiler for TPU 2.6 times as long.)
 CONVOLUTIONS: dict[str, Callable] = {"cpu": conv_on_cpu, "gpu": conv_on_gpu}

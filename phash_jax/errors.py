@@ -1,4 +1,4 @@
-"""Errors that end in one line, because the user can mend what they name."""
+"""Errors that are shown in one line, because the user can fix what they name."""
 
 import errno
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a write failed for want of space, however often that was wrapped."""
+    """Whether a write failed because the disk is full, however often the error was wrapped."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

@@ -25,13 +25,13 @@ from phash_jax.preprocess import PREPROCESS, Preprocess
 def views(
     images: UInt8[Array, "n h w c"], *, flip: bool, shift: int
 ) -> UInt8[Array, "views n h w c"]:
-    """The images themselves first, then as ``predict`` sees them besides.
+    """The images themselves, then the other views that ``predict`` averages over.
 
     Args:
         images: uint8 images.
         flip: mirror every view, left to right.
-        shift: move the images by so many pixels to each of the four diagonals; what comes in at
-            the border is the image reflected, as in ``augment.random_move``. 0: do not.
+        shift: shift the images by so many pixels along each of the four diagonals; what comes in
+            at the border is the image reflected, as in ``augment.random_move``. 0: do not.
 
     Raises:
         ValueError: the images are not larger than ``shift``.
@@ -157,7 +157,7 @@ def make_evaluate(
         test_sets: keys of ``TEST_SETS``.
         batch_size: images tested at once.
         test_flip: whether the mirrored image is tested too.
-        test_shift: pixels that the image is moved by and tested again; 0: not.
+        test_shift: pixels by which shifted copies are tested too; 0: none.
 
     Returns:
         ``(state) -> logits``: for each test set float32 ``[seeds, N, outputs]``.

@@ -39,7 +39,7 @@ def plot_examples(
         preprocess: key of ``PREPROCESS``; its values of 0 to 1 are shown as colours, in a row
             for every three channels, or for each if they are not a multiple of three.
         test_sets: keys of ``TEST_SETS``.
-        num_images: columns at most, but for one of each class.
+        num_images: columns at most, but at least one of each class.
 
     Raises:
         ValueError: an unknown test set or preprocessing.
@@ -69,15 +69,15 @@ def plot_mistakes(
 ) -> None:
     """Draws the test images that the networks are most sure of and wrong about.
 
-    Sure is the mean over seeds of the probability (softmax of the logits) of the class that gets
-    most of it. Over each picture: its class, what it was taken for, and how sure.
+    How sure they are is the mean over seeds of the probability (softmax of the logits) of the most
+    probable class. Above each image: its class, what it was taken for, and how sure.
 
     Args:
         dataset: its test split is what the logits are of.
         logits: on the clean test set, float32.
         path: a PNG file.
         preprocess: key of ``PREPROCESS``; further rows show its values.
-        num_images: pictures at most; without a mistake none are drawn.
+        num_images: images at most; without a mistake none are drawn.
     """
     chosen, taken_for, sure = _surest_mistakes(logits, dataset.test.labels, num_images)
     images = dataset.test.images[chosen]
@@ -97,7 +97,7 @@ def plot_mistakes(
 def _as_colours(
     row: str, values: Float[np.ndarray, "n h w c"]
 ) -> dict[str, Float[np.ndarray, "n h w colours"]]:
-    """The channels as pictures of three or one, a row for each."""
+    """The channels as images of three channels or of one, a row for each."""
     channels = values.shape[-1]
     colours = 1 if channels % 3 else 3
     if channels == colours:
@@ -164,7 +164,7 @@ def _draw(rows: dict[str, np.ndarray], titles: Sequence[str], path: Path) -> Non
         if len(pictures):
             gap = [(0, step - width) if axis == 2 else (0, 0) for axis in range(pictures.ndim)]
             side_by_side = np.concatenate(np.pad(pictures, gap, constant_values=1), axis=1)
-            # The map is for pictures of one channel.
+            # The colour map is for images of one channel.
             panel.imshow(side_by_side, vmin=0, vmax=1, interpolation="nearest", cmap="gray")
         panel.set(xticks=[], yticks=[], xlim=(-0.5, step * columns - 0.5))
         panel.spines[:].set_visible(False)
@@ -203,7 +203,7 @@ def _shortened(title: str) -> str:
 
 
 def _fit(titles, *, width: float) -> None:
-    """Makes the letters of all titles so small that none is wider than so many inches."""
+    """Makes the letters of all titles so small that none is wider than ``width`` inches."""
     for title in titles:
         as_written(title)
     widest = max(title.get_window_extent().width / title.get_figure().dpi for title in titles)

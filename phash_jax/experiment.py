@@ -30,7 +30,7 @@ from phash_jax.runs import named_runs
 from phash_jax.train import Test, TrainingDivergedError, TrainState, train
 from phash_jax.workdir import WorkdirError, claim, keep_images, locked
 
-# The disk, the memory, or another process: the next run would fail of them too.
+# Trouble with the disk, the memory or another process: the next run would fail too.
 _OF_ALL_RUNS = (OSError, MemoryError, ProcessesError, WorkdirError)
 _OF_ONE_RUN = (ValueError, CheckpointError, TrainingDivergedError)
 
@@ -68,7 +68,7 @@ def evaluate(
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
     """Trains and tests one run; returns its entry for results.json."""
     test_sets, first = names(config.test_sets), processes.is_first()
-    # Else it would be noticed after the training.
+    # Else it would be noticed only after the training.
     check_smaller(config.test_shift, dataset.test.images.shape[1:], "test_shift")
     source = config.data.name
     processes.in_all(
@@ -82,7 +82,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     if config.train.teacher:
         teacher = processes.in_all(lambda: _restore_teacher(config, dataset, workdir), "teacher")
 
-    # Of the newest test during the training, by step: the last need not be done twice.
+    # Logits of the newest test during training, by step, so that the last is not done twice.
     tested: dict[int, dict[str, np.ndarray]] = {}
 
     def make_test(placement: Placement) -> Test:
@@ -146,7 +146,7 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
     if networks.model.num_outputs != taught:
         raise ValueError(
             f"train.teacher has {networks.model.num_outputs} outputs, the network to be taught "
-            f"{taught}: choose model.num_outputs as the teacher was trained with"
+            f"{taught}: set model.num_outputs to what the teacher was trained with"
         )
     teacher = make_teacher(networks, count=config.train.teachers)
     if processes.is_first():
@@ -155,7 +155,7 @@ def _restore_teacher(config: ml_collections.ConfigDict, dataset: Dataset, workdi
 
 
 def _load_or_error(fields: ml_collections.ConfigDict) -> Dataset | ValueError:
-    """The error is returned, so that the same pictures are not looked for again for every run."""
+    """The error is returned, so that the same images are not looked for again for every run."""
     try:
         return load_in_all(fields)
     except ValueError as error:
@@ -187,11 +187,11 @@ def _step(state: TrainState) -> int:
 def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Runs every named run of a config that is not finished yet; returns the summary.
 
-    A run that fails is reported, in its own ``failure.json`` too, and the others go on. Of several
-    processes, which share the workdir, the first writes all but its own part of the checkpoints.
+    A run that fails is reported, in its own ``failure.json`` too, and the others continue. Several
+    processes share the workdir: each writes its part of the checkpoints, the first all else.
 
     Raises:
-        RunFailedError: one or more runs failed; raised when all others are finished.
+        RunFailedError: one or more runs failed; raised after all others have finished.
     """
     runs = named_runs(config, workdir)
     use_cpu_cores(config.train.cpu_devices)
@@ -199,7 +199,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         with processes.first_alone("claimed"):
             claim(workdir, config)
             for run, run_workdir in runs:
-                # The workdir itself is held by whom started this.
+                # The workdir itself is already held by the caller.
                 if processes.is_first() and run_workdir != workdir:
                     held.enter_context(locked(run_workdir))
                 claim(run_workdir, run)
@@ -228,7 +228,7 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
             # Somebody's own distortion or loss may raise anything.
             except Exception as error:
                 foreseen = isinstance(error, _OF_ONE_RUN)
-                # Of several processes another may have ended, or only this one have failed.
+                # With several processes, another may have ended, or only this one failed.
                 if not foreseen and processes.count() > 1:
                     raise
                 if not (foreseen or isinstance(error, JaxRuntimeError)):
@@ -247,10 +247,10 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 summary = report.write(workdir, [workdir])
     if first and finished:
         results.write(workdir, finished)
-    # What the last run has just written says everything, unless one failed since.
+    # The summary of the last run covers all, unless one failed since.
     if first and not summary:
         summary = report.write(workdir, [workdir])
     processes.wait("reported")
     if failed:
-        raise RunFailedError(" ".join(failed)) from first_error
+        raise RunFailedError("; ".join(failed)) from first_error
     return summary

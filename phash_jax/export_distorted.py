@@ -25,17 +25,19 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     """Writes ``<distortion>.npy`` and ``labels.npy`` for a config's test images.
 
     Each file is uint8 ``[S N, H, W, 3]``: all images at the first severity, then all at the next;
-    ``labels.npy`` is int64 ``[S N]`` alike. Files that are there are not made again; one that was
-    cut short is. The draws are those that the job ``robustness`` tests with.
+    ``labels.npy`` is int64 ``[S N]``, in the same order. Files that exist are not made again; those
+    whose writing was cut short are. The draws are those that the job ``robustness`` tests with.
 
     Raises:
-        ValueError: an unknown distortion, a severity not 1 to 5, or a seed that cannot be.
+        ValueError: an unknown distortion, a severity not 1 to 5, or a seed out of range.
         OSError: the disk is full.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
     if fields.draws != 1:
-        raise ValueError(f"an exported set has one draw, distortions.draws is {fields.draws}")
+        raise ValueError(
+            f"an exported set has one draw: distortions.draws must be 1, got {fields.draws}"
+        )
     check_seed(fields.seed)
     at_least(1, config.test_batch_size, "test_batch_size")
     claim(workdir, config)
@@ -56,7 +58,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
             _write(workdir / f"{name}.npy", shape, np.uint8, batches, bar.update)
     return (
         f"{len(chosen)} distortions of {len(test)} images at {len(severities)} severities, "
-        f"{', '.join(map(str, shape))} each, in {workdir}"
+        f"arrays of shape {shape}, in {workdir}"
     )
 
 

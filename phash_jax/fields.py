@@ -1,8 +1,8 @@
-"""What is known of the fields of a config, besides what ``configs/default.py`` says of each.
+"""Facts about the fields of a config, besides what ``configs/default.py`` says of each.
 
-Which job reads them (others can be set without effect, and may differ), which may change in a begun
-run, and which make it another one. A new field is entered here in ``LATER_FIELDS``, so that older
-runs can be gone on with, and in the other tables where it belongs there.
+Which job reads them (others have no effect and may differ), which may change when a run is resumed,
+and which make it another run. A new field is entered in ``LATER_FIELDS``, so that older runs can be
+resumed, and in the other tables where it belongs.
 """
 
 _SOURCE = (
@@ -10,7 +10,7 @@ _SOURCE = (
     *("data.image_size", "data.test_size", "data.seed"),
 )
 _DATA = (*_SOURCE, "data.train_size", "data.train_repeats", "data.scramble_train")
-# Which images a network is tested with; those held out are some of those to train with.
+# They decide which images a network is tested with; those held out are training images.
 TEST_DATA = (*_SOURCE, "data.train_size", "data.validation_share")
 _DISTORTED = (*TEST_DATA, "distortions", "test_batch_size")
 _HASHES = ("hash.names", "hash.size", "hash.pillow")
@@ -31,7 +31,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
 }
 _ALWAYS = ("job", "name")
 
-# Fields that are read only where another one has one of these values; none: where it is not empty.
+# Fields that are read only where another has one of these values; no values: where it is not empty.
 READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "data.dir": ("data.name", ("cifar10",)),
     "data.path": ("data.name", ("file",)),
@@ -47,9 +47,9 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "train.teacher_share": ("train.teacher", ()),
 }
 
-# Where the data lies, which of the runs to train, how often they are saved and tested meanwhile,
-# how much memory that takes, and what is listed of a finished catalog do not change what a run is.
-# Nor do fields its job does not read.
+# Where the data are, which runs to train, how often they are saved and tested meanwhile, how much
+# memory that takes, and what is listed of a finished catalog do not change what a run is. Nor do
+# fields that its job does not read.
 FREE_FIELDS = (
     "only",
     "test_batch_size",
@@ -64,7 +64,7 @@ FREE_FIELDS = (
     "pictures.threads",
 )
 
-# Which may be written in several ways; what lies there is checked by those who read it.
+# Paths, which may be written in several ways; what lies there is checked where it is read.
 PATHS = (
     *("catalog.image_dir", "data.path", "pictures.path"),
     *("robustness.networks", "train.teacher"),
@@ -84,7 +84,7 @@ NO_PART_OF_A_RECIPE = {
     *FREE_FIELDS,
 }
 
-# Fields that were added later, and what runs from before them were made with.
+# Fields that were added later, and the values that earlier runs were made with.
 LATER_FIELDS = {
     "data.validation_share": 0.0,
     "label_smoothing": 0.0,
@@ -117,7 +117,7 @@ def is_read(field: str, *, job: str) -> bool:
 
     Args:
         field: dotted name.
-        job: a key of ``READ_BY``; one that is not reads everything.
+        job: a key of ``READ_BY``; any other job is taken to read everything.
     """
     if job not in READ_BY:
         return True

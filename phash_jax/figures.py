@@ -18,7 +18,7 @@ def new_figure(width: float, height: float, *, layout: str | None = "constrained
 
 
 def as_written(artist) -> None:
-    """Has every text of a figure or a part of it drawn as it is: names may hold ``$`` and ``_``."""
+    """Draws every text of a figure, or a part of it, literally: names may hold ``$`` and ``_``."""
     from matplotlib.text import Text
 
     for text in artist.findobj(Text):

@@ -39,7 +39,7 @@ def _labels(address: str, root_name: str) -> tuple[str, str]:
 
 
 def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str) -> dict | None:
-    """What was noted when the run began, after a check that the pictures are still those."""
+    """What was noted when the run began, after a check that the pictures are still the same."""
     path = workdir / "pictures.json"
     if not path.exists():
         return None
@@ -51,7 +51,7 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
         all(isinstance(line, str) and "\t" in line for line in saved["files"])
         and all(isinstance(kind, list) and len(kind) == of_kind for kind in saved["whole"])
     ):
-        raise damaged(path, "an entry is not one of ours", _IN_A_NEW_WORKDIR)
+        raise damaged(path, "an entry has the wrong form", _IN_A_NEW_WORKDIR)
     before = dict(line.split("\t", 1)[::-1] for line in saved["files"])
     now = dict(line.split("\t", 1)[::-1] for line in map(_as_line, files))
     differences = {
@@ -67,7 +67,7 @@ def _saved_files(workdir: Path, files: Sequence[pictures.PictureFile], root: str
                 for how, some in differences.items()
                 if some
             )
-            + "; put them back to go on, or hash the folder as it is now in a new --workdir"
+            + "; put them back to resume, or hash the folder as it is now in a new --workdir"
         )
     return saved
 
@@ -77,7 +77,7 @@ def _as_line(file: pictures.PictureFile) -> str:
 
 
 def _check(config: ml_collections.ConfigDict) -> list[str]:
-    """The hashes to take, after a check of every field that does not need the pictures."""
+    """The hashes to compute, after a check of every field that does not need the pictures."""
     hashes, settings = names(config.hash.names), config.pictures
     check_hashes(hashes, hash_size=config.hash.size, pillow=config.hash.pillow)
     choose(dict.fromkeys(hashes), settings.near_hash, "pictures.near_hash (of hash.names)")
@@ -98,10 +98,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     Leaves ``catalog.parquet`` (ImageID, LabelName, Type, ImageAddr, Width, Height, the hashes,
     fragile), ``near_duplicates.csv`` and ``.png``, and ``unreadable.csv`` and ``warnings.csv`` with
     what was wrong with which file. The hashes of a file equal ImageHash's of
-    ``PIL.Image.open(file)``. A run that was killed is continued where it was.
+    ``PIL.Image.open(file)``. A run that was killed resumes where it stopped.
 
     Raises:
-        FileNotFoundError, ValueError: no pictures, or a field that cannot be.
+        FileNotFoundError, ValueError: no pictures, or a field with an impossible value.
         WorkdirError: the workdir belongs to another config, or to other pictures.
     """
     hashes = _check(config)
@@ -140,7 +140,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         took = f"in {time.monotonic() - began:.0f} s"
     summary = ""
     if processes.is_first():
-        # Of a run that was killed right after its catalog was whole.
+        # Left by a run that was killed right after its catalog was whole.
         catalog.clear_parts(workdir)
         catalog.remove_parts(workdir / _TROUBLES)
         summary = summarize(
@@ -173,7 +173,7 @@ def _hash_all(
 ) -> None:
     """Hashes all parts that are not done yet and joins them to the catalog.
 
-    Of several processes each has its own parts, and the first joins them.
+    Each of several processes has its own parts, and the first joins them.
     """
     troubles = workdir / _TROUBLES
     troubles.mkdir(exist_ok=True)
@@ -206,7 +206,7 @@ def _hash_all(
             )
             addresses = [files[part[number]].address for number in kept]
             labels = [_labels(address, root_name) for address in addresses]
-            # Before the part, which says that both are there.
+            # Before the part, whose presence says that both are there.
             write_json(
                 troubles / f"part-{index:06d}.json",
                 {
@@ -264,6 +264,6 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
     unreadable = [row for part in parts for row in part["unreadable"]]
     if len(unreadable) == num_files:
         raise ValueError(
-            f"none of the {num_files:,} files can be read ({': '.join(unreadable[0])}; all in "
+            f"none of the {num_files:,} files can be read ({': '.join(unreadable[0])}; for all see "
             f"{workdir / 'unreadable.csv'}): name a folder with pictures, and a new --workdir"
         )

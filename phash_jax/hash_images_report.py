@@ -1,4 +1,4 @@
-"""What is told of a folder of pictures once its catalog is whole: near-duplicates, a summary."""
+"""The report on a folder of pictures once its catalog is whole: near-duplicates, a summary."""
 
 import csv
 import itertools
@@ -28,7 +28,7 @@ def summarize(
     near_max_pairs: int,
     max_pixels: int,
 ) -> str:
-    """Finds and draws the near-duplicates; returns what is to be told of the whole run.
+    """Finds and draws the near-duplicates; returns a summary of the whole run.
 
     Args:
         files: of the folder, those that cannot be read included.
@@ -97,7 +97,7 @@ def summarize(
     if by_noise := int(near_duplicates.rests_on_noise(pairs, fragile_near).sum()):
         lines[-1] += (
             f"; {by_noise:,} of those listed rest on a hash decided by a tie or by rounding, as "
-            "that of a picture of one colour is, and need not look alike (column Fragile)"
+            "in a picture of one colour, and may not look alike (column Fragile)"
         )
     lines += [
         f"next: look at {sheet}, and query the catalog, such as",
@@ -108,11 +108,11 @@ def summarize(
 
 
 def _count_rows(path: Path) -> Counter:
-    """How often each reason is given; what stands in brackets, such as a number of bytes, apart."""
+    """How often each reason is given, whatever stands in brackets, such as a number of bytes."""
     if not path.exists():
         raise WorkdirError(
-            f"{path} is missing: remove {path.parent / 'catalog.parquet'} too, and the same "
-            "command hashes the pictures again"
+            f"{path} is missing: remove {path.parent / 'catalog.parquet'} too and start the same "
+            "command again, which then hashes the pictures anew"
         )
     with path.open(newline="", encoding="utf-8") as file:
         reasons = [row[1] for row in itertools.islice(csv.reader(file), 1, None)]

@@ -1,4 +1,4 @@
-"""How well hashes know a distorted image again, and what it does to hash images; no network."""
+"""How well hashes recognise distorted images, and how these change hash images; no network."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,7 +33,7 @@ from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
 from phash_jax.report import report
 from phash_jax.workdir import claim, keep_images
 
-# False positives that a search in a large collection can live with.
+# A rate of false positives that is bearable in searching a large collection.
 FALSE_POSITIVE_RATE = 1e-3
 _ROWS_AT_ONCE = 1_000
 
@@ -94,11 +94,11 @@ def distance_counts(
 def separation(
     same: Int64[np.ndarray, " distances"], different: Int64[np.ndarray, " distances"]
 ) -> dict[str, Any]:
-    """How well a threshold on the distance tells an image distorted from another image.
+    """How well a threshold on the distance tells a distorted image from a different image.
 
     Args:
-        same: counts of each distance among pairs of one image.
-        different: counts among pairs of two.
+        same: counts of each distance among pairs of an image and itself distorted.
+        different: counts among pairs of an image and another one distorted.
 
     Returns:
         ``flipped``: mean share of bits that differ within a pair of one image; ``roc_area``: the
@@ -130,16 +130,16 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Measures every hash of ``config.hash.names`` on the test images; writes ``results.json``.
 
-    ``hashes`` has what ``separation`` says for each hash and distortion, a list over severities;
+    ``hashes`` has what ``separation`` returns for each hash and distortion, a list over severities;
     ``distances`` how often each distance occurs.
 
-    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the
+    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped resumes after the
     last one.
 
     Raises:
         ValueError: an unknown distortion, hash or Pillow version, a severity not 1 to 5, a seed
-            that cannot be, or fewer than two images.
-        WorkdirError: the workdir is of another config.
+            out of range, or fewer than two images.
+        WorkdirError: the workdir belongs to another config.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
@@ -152,13 +152,17 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     for name in inputs:
         choose(of_bits, name, "hash.inputs")
     if fields.draws != 1:
-        raise ValueError(f"hash_robustness takes one draw, distortions.draws is {fields.draws}")
+        raise ValueError(
+            f"hash_robustness takes one draw: distortions.draws must be 1, got {fields.draws}"
+        )
     claim(workdir, config)
     dataset = load_dataset(config.data)
     keep_images(workdir, dataset, source=config.data.name)
     test = dataset.test
     if len(test) < 2:
-        raise ValueError(f"distances between images need two images or more, there are {len(test)}")
+        raise ValueError(
+            f"distances between images need at least two test images, there are {len(test)}"
+        )
     provenance.record(workdir)
 
     def hash_with(distortion: Distortion) -> Callable[[jax.Array, int], tuple[dict, dict]]:
@@ -214,7 +218,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
             }
             for hash_name in hash_names
         },
-        # [severity][distance], all distortions together; of each alone they are in grid.jsonl.
+        # [severity][distance], all distortions together; those of each are in grid.jsonl.
         "distances": {
             hash_name: {
                 pairs: np.sum(

@@ -34,14 +34,14 @@ from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim
 
 _SCENE_SIZE = 256
-# The study used an image editor and names no strengths; these change the scene plainly.
+# The study used an image editor and names no strengths; these change the scene visibly.
 _CELLS_A_SIDE = 26
 _SWIRL_STRENGTH, _SWIRL_RADIUS = 1.5, 2.0
 _CONTRAST_LEVEL, _NOISE_AMPLITUDE = 60, 20.0
 
 
 def distorted(picture: UInt8[np.ndarray, "h w 3"]) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
-    """The picture and the study's three distortions of it, always the same ones.
+    """The picture and the study's three distortions of it, with the same random draws each time.
 
     Args:
         picture: RGB, 0 to 255, any size.
@@ -80,11 +80,11 @@ def published_distances() -> dict[str, tuple[int, int]]:
 
 
 def count_near(matrix: Int32[np.ndarray, "n m"], *, near: int, same_class: bool) -> dict[str, int]:
-    """Pairs with a distance below ``near``.
+    """How many pairs have a distance below ``near``.
 
     Args:
         matrix: distances between the images of two classes.
-        near: the distance that is no longer near.
+        near: the smallest distance that is no longer near.
         same_class: whether both are the same images in the same order.
 
     Returns:
@@ -148,15 +148,15 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     missing = sorted({name for pair in PAIRINGS.values() for name in pair} - {*dataset.class_names})
     if missing:
         raise ValueError(
-            f"the hash study compares cats, dogs and trucks, and data.classes lacks "
-            f"{', '.join(missing)}"
+            f"the hash study compares cats, dogs and trucks, but the data have no class "
+            f"{', '.join(missing)}: see data.classes"
         )
     per_class = settings.images_per_class
     fewest = np.bincount(dataset.train.labels).min()
     if fewest < per_class:
         raise ValueError(
             f"hash_study.images_per_class is {per_class}, but a class has only {fewest} "
-            "training images: lower it, or give more of them"
+            "training images: lower it, or provide more of them"
         )
     claim(workdir, config)
     provenance.record(workdir)
@@ -217,13 +217,13 @@ def _read(path: str) -> UInt8[np.ndarray, "h w 3"]:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"hash_study: there is no picture {path}") from error
-    # Pillow's decoders raise what they come across: OSError, SyntaxError, struct.error, ...
+    # Pillow's decoders raise errors of many kinds: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise ValueError(f"hash_study: {path} cannot be read as a picture: {error}") from error
 
 
 def _hashes_of(pictures: Mapping[str, np.ndarray], name: str) -> dict[str, dict[str, Any]]:
-    """Text of each picture's hash, and its distance from the first one's."""
+    """Text of each picture's hash, and its distance from the hash of the first picture."""
     hash_one = jax.jit(HASHES[name])
     bits = np.stack([np.asarray(hash_one(picture)) for picture in pictures.values()])
     words = np.asarray(codes.pack(jax.numpy.asarray(bits)))

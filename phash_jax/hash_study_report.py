@@ -25,7 +25,7 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
         own: by hash and picture, text and distances from the first picture.
         study: distances of the published hashes, in hexadecimal digits and in bits.
         counts: near pairs by Pillow, hash, unit and pairing.
-        near: the distance that is no longer near.
+        near: the smallest distance that is no longer near.
         per_class: images of each class.
         published: whether the published counts are comparable.
     """
@@ -41,9 +41,9 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
                 for title in own["average_hash"]
             ]
         ),
-        "Ours are of a picture of our own; the study's is not at hand. The study prints its five "
-        "strings without saying which filter made which; the distances it gives with each filter "
-        "settle it: its fourth string, equal to the first, is the swirl's, its third the one of "
+        "Ours are of a picture of our own; the study's is not available. The study prints its five "
+        "strings without saying which filter made which. The distances it gives for each filter "
+        "settle it: its fourth string, equal to the first, is that of the swirl, its third that of "
         "contrast and noise.",
         "",
         "The other two hashes of our pictures:",
@@ -72,19 +72,20 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
                 for title in FIG_4_2_TO_4_5
             ]
         ),
-        "The greatest distance is 16 in hex digits, as the study says, and 64 in bits.",
+        "The greatest possible distance is 16 hex digits, as the study says, or 64 bits.",
         "",
         f"## Fig 4.9: pairs with a distance under {near}",
         "",
-        f"The first {per_class} training images of each class. As the study counted: every entry "
-        f"of the {per_class} x {per_class} table of distances in hex digits, so the {per_class} "
-        "images of one class also with themselves, and other pairs of them twice. Gray is as "
-        "Pillow made it when the study was written (before 7.0), or as Pillow 13 makes it.",
+        f"The first {per_class} training images of each class. Counted as in the study: every "
+        f"entry of the {per_class} x {per_class} table of distances in hex digits, so that within "
+        "a class each image is also paired with itself, and every other pair is counted twice. "
+        "Gray is as Pillow made it when the study was written (before 7.0), or as Pillow 13 makes "
+        "it.",
         "",
     ]
     rows = [("hash", "gray of", *PAIRINGS)]
     if published:
-        rows.append(("published", "all three alike", *FIG_4_9.values()))
+        rows.append(("published, the same for all three", "-", *FIG_4_9.values()))
     as_counted = {
         (name, title): tuple(
             counts[pillow][name]["hex digits"][pairing]["as_counted"] for pairing in PAIRINGS
@@ -100,7 +101,7 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
             if numbers == tuple(FIG_4_9.values())
         ]
         lines += [
-            "The published counts, printed for all three hashes, are those of: "
+            "The published counts, printed for all three hashes, equal ours of: "
             f"{'; '.join(alike) or 'none'}.",
             "",
         ]
@@ -119,7 +120,8 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
     ]
     lines += [
         tables.markdown(rows),
-        f"{per_class * (per_class - 1) // 2:,} pairs within a class, {per_class**2:,} between two.",
+        f"Of {per_class * (per_class - 1) // 2:,} pairs within a class and {per_class**2:,} "
+        "between two classes.",
         "",
         "Pictures: fig_4_1.png, "
         + ", ".join(f"fig_{figure.replace('.', '_')}.png" for figure in FIGURES.values())
@@ -129,7 +131,7 @@ def as_markdown(own, study, counts, *, near: int, per_class: int, published: boo
 
 
 def plot_pictures(pictures, own, path: Path) -> None:
-    """The five pictures over their average hashes as 8x8 bitmaps."""
+    """The five pictures above their average hashes as 8x8 bitmaps."""
     figure = new_figure(2.1 * len(pictures), 4.4)
     grid = figure.subplots(2, len(pictures), squeeze=False)
     for (upper, lower), (title, picture) in zip(grid.T, pictures.items(), strict=True):
@@ -171,13 +173,13 @@ def plot_scatter(matrices, name: str, near: int, path: Path) -> None:
             color=[_COLOURS[pairing] if d < near else "0.75" for d in range(17)],
         )
         bars.set_xticks([])
-        bars.set_xlabel("how many")
+        bars.set_xlabel("number")
         bars.spines[["top", "right", "bottom"]].set_visible(False)
         points.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="Hamming distance, hex digits", ylim=(-0.8, 16.8), yticks=range(0, 17, 2))
     figure.suptitle(
-        f"Fig {FIGURES[name]}: {name}, gray of the Pillow of 2017 "
-        "(points of one distance are spread, so that their number shows)",
+        f"Fig {FIGURES[name]}: {name}, gray as in the Pillow of 2017 "
+        "(points at one distance are spread out to show how many there are)",
         fontsize=10,
     )
     save(figure, path, dpi=80)

@@ -4,7 +4,7 @@ A hash is a few bits that stay alike for pictures that look alike. Decisions are
 (in int32, or in float32 where the sums are exact), so that all backends agree; where ImageHash
 itself decides by floating-point noise, the hash is reported as fragile.
 
-Every hash takes the same arguments (but colorhash, which has ``binbits`` and no ``hash_size``):
+Every hash takes the same arguments (except colorhash, which has ``binbits`` and no ``hash_size``):
     images: uint8 ``[..., H, W, 3]`` (RGB) or gray ``[..., H, W]``, 0 to 255, any H and W from 1;
         the last axis is colour if its size is 3 and at least two axes precede it. A last axis of 1,
         2 or 4 after at least two others gives a warning: the array is taken for many narrow gray
@@ -62,7 +62,7 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
     """Height and width to which a hash reduces a picture before it decides.
 
     Args:
-        name: a key of ``HASHES``, but for colorhash, which reduces nothing.
+        name: a key of ``HASHES`` except colorhash, which reduces nothing.
         hash_size: side of the hash, bits.
         height: of the picture, pixels.
         width: of the picture, pixels.
@@ -86,7 +86,7 @@ def reduced_size(name: str, *, hash_size: int, height: int, width: int) -> tuple
             )
         return side, side
     if name not in ("phash", "phash_simple"):
-        raise ValueError(f"{name} is no hash that reduces a picture")
+        raise ValueError(f"{name} does not reduce a picture")
     return _LOW_FREQUENCY_FACTOR * hash_size, _LOW_FREQUENCY_FACTOR * hash_size
 
 
@@ -274,7 +274,7 @@ def _color(image, *, binbits, generation):
     # Twice the count of pixels is the most that is added up.
     if 2 * height * width >= 2**31:
         raise ValueError(
-            f"colorhash adds up more pixels of {height}x{width} than int32 holds: make the picture "
+            f"colorhash of {height}x{width} pixels adds up more than int32 holds: make the picture "
             "smaller"
         )
     if image.ndim == 2:
@@ -317,7 +317,7 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     if trailing == 2 and images.ndim > 2 and images.shape[-1] in _CHANNELS_OF_OTHERS:
         warnings.warn(
             f"{images.shape} is taken for gray pictures {images.shape[-1]} pixels wide: if its "
-            "last axis is one of channels, give RGB (Pillow: image.convert('RGB')), or gray "
+            "last axis holds channels, give RGB (Pillow: image.convert('RGB')), or gray "
             "without that axis",
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""JSON files: written whole or not at all, and what is damaged named when it is read."""
+"""JSON files: written whole or not at all; a damaged one is named when it is read."""
 
 import json
 from pathlib import Path

@@ -3,9 +3,9 @@
 import jax
 from jaxtyping import Array, Int, Key
 
-# Where data.seed is a training seed too, the first two are the keys that the drawn pictures of
-# either split begin with. They draw other things in other shapes; another constant would change
-# every training.
+# If data.seed is a training seed too, the first two are also the keys from which the generated
+# pictures of the two splits start. They draw different things in different shapes, and other
+# constants would change every training.
 INIT, BATCH_INDICES, AUGMENT, DROPOUT = range(4)
 
 

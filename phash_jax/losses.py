@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from phash_jax.choices import choose
 
-# From uint8 images and the step of the network taught to the probabilities that a trained network
-# gives its outputs.
+# From uint8 images and the step of the network being taught to a trained network's probabilities
+# of the outputs.
 Teacher = Callable[[UInt8[Array, "n h w c"], Int[Array, ""]], Float[Array, "n k"]]
 Loss = Callable[[Float[Array, "n k"], Int[Array, " n"]], Float[Array, " n"]]
 
@@ -50,7 +50,7 @@ def make_loss(name: str, *, label_smoothing: float) -> Loss:
     """The loss of each image by its name in ``LOSSES``.
 
     Raises:
-        ValueError: the name is unknown, or smoothing is asked of another loss or out of range.
+        ValueError: the name is unknown, or smoothing is out of range or not for this loss.
     """
     loss = choose(LOSSES, name, "loss")
     if not label_smoothing:
@@ -73,8 +73,8 @@ def with_teacher(
 
     Args:
         loss: against the labels, nats.
-        logits: what the network says.
-        taught: what the teacher says, probabilities.
+        logits: of the network.
+        taught: the teacher's probabilities.
         share: of the teacher in the sum, 0 to 1.
     """
     return (1 - share) * loss + share * optax.softmax_cross_entropy(logits, taught)

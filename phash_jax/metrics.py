@@ -19,9 +19,9 @@ from phash_jax.whole_files import written_whole
 
 _HISTOGRAM_BINS = 64
 _WITHOUT_IT = "take the line out, or start again in another --workdir"
-# Of what a training logs no line can be spared.
+# No line of a training log can be spared.
 _UNDAMAGED = "put an undamaged copy in its place, or start again in another --workdir"
-# One value per seed, but for the first two.
+# One value per seed, except for the first two.
 _LOGGED = {"step", "seconds", "loss", "accuracy", "batch_accuracy", "grad_norm"}
 
 
@@ -29,14 +29,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl; a last line cut by a crash is left out.
 
     Raises:
-        ValueError: a line before the last is not JSON, or one is no record of a training step.
+        ValueError: a line before the last is not JSON, or one is not a record of a training step.
     """
     records = _read_lines(path, _UNDAMAGED)
     for record in records:
         if lacking := _LOGGED - record.keys():
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
         if not isinstance(record["step"], int):
-            raise damaged(path, "a step is no whole number", _UNDAMAGED)
+            raise damaged(path, "a step is not a whole number", _UNDAMAGED)
     return records
 
 
@@ -51,7 +51,7 @@ def last_step(directory: Path) -> int:
 
 
 def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
-    """The records of a run up to the step that it goes on from.
+    """The records of a run up to the step that it resumes from.
 
     Raises:
         ValueError: metrics.jsonl is damaged, or does not reach to that step.
@@ -61,7 +61,7 @@ def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
     # A step is saved after it is logged.
     logged = records[-1]["step"] if records else 0
     if logged != step:
-        reason = f"it ends at step {logged}, the checkpoint to go on from is of step {step}"
+        reason = f"it ends at step {logged}, the checkpoint to resume from is of step {step}"
         raise damaged(path, reason, _UNDAMAGED)
     return records
 
@@ -84,7 +84,7 @@ def _read_lines(path: Path, then: str) -> list[dict[str, Any]]:
                 break
             raise damaged(path, f"line {number} is not JSON: {error}", then) from error
         if not isinstance(record, dict):
-            raise damaged(path, f"line {number} holds no record", then)
+            raise damaged(path, f"line {number} is not a record", then)
         records.append(record)
     return records
 
@@ -98,11 +98,11 @@ def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
 def read_by(path: Path, field: str, *others: str) -> dict[str, dict[str, Any]]:
     """The records of a file to be continued, by a field; none where there is no file.
 
-    What a crash left of the last line, and would spoil the next, is removed.
+    A last line that a crash cut short is removed, since it would spoil the next.
 
     Args:
         path: JSON lines.
-        field: by which.
+        field: the key of each record.
         others: fields that each record has besides.
 
     Raises:
@@ -126,8 +126,8 @@ def append_record(file: TextIO, record: dict[str, Any]) -> None:
 class MetricsLog:
     """Appends one record per logged step to metrics.jsonl and to TensorBoard events.
 
-    Opening drops what lies after ``step``: a resumed run writes those records again. Of several
-    processes one has ``write``; the others only keep their ``records``.
+    Opening drops what lies after ``step``: a resumed run writes those records again. One of several
+    processes has ``write``; the others only keep their ``records``.
 
     Raises:
         ValueError: the file is damaged, or does not reach to ``step``.

@@ -46,7 +46,7 @@ def max_pool_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
     """
     n, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2]
-    # One axis at a time, all that a reshape of sharded images may split or join.
+    # One axis at a time: a reshape of sharded images may split or join no more.
     x = x.reshape(n, h // 2, 2, w // 2 * 2, c).reshape(n, h // 2, 2, w // 2, 2, c)
     x = jnp.maximum(x[:, :, 0], x[:, :, 1])
     return jnp.maximum(x[:, :, :, 0], x[:, :, :, 1])

@@ -30,7 +30,7 @@ class NearDuplicates(NamedTuple):
         right: second picture.
         distance: differing bits.
         group: number of the group, from 0; pictures are in one group if pairs lead from one to the
-            other, so that the ends of a long chain may be far apart.
+            other, so the ends of a long chain may be far apart.
         total: how many pairs there are, those left out included.
         complete_to: all pairs up to this distance are listed; -1 if not even all of distance 0.
     """
@@ -55,7 +55,7 @@ def find(words: UInt32[np.ndarray, "n words"], *, radius: int, max_pairs: int) -
     Args:
         words: packed hashes, one a picture.
         radius: largest distance, bits.
-        max_pairs: of more pairs than these the closest are listed; all are counted.
+        max_pairs: if there are more, only the closest are listed; all are counted.
     """
     found = hamming.pairs_within(words, radius=radius, max_pairs=max_pairs)
     total, complete_to = int(found.total), radius
@@ -93,13 +93,13 @@ def _groups(left, right, num_codes: int) -> Integer[np.ndarray, " pairs"]:
 def rests_on_noise(
     pairs: NearDuplicates, fragile: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " pairs"]:
-    """Of which pairs a picture's hash is decided by a tie or by rounding.
+    """In which pairs the hash of a picture is decided by a tie or by rounding.
 
-    Flat pictures are such, whose bits say nothing of what they show.
+    Such are flat pictures: their bits say nothing about what they show.
 
     Args:
         pairs: what ``find`` returned.
-        fragile: whether it is so, of each picture.
+        fragile: whether that is so, for each picture.
     """
     return fragile[pairs.left] | fragile[pairs.right]
 
@@ -140,8 +140,8 @@ def draw(
 ) -> None:
     """Draws a contact sheet: the pictures of a group side by side, the closest groups first.
 
-    Under each picture stand its caption and its distance from the first one of its group, or that
-    its hash is decided by noise.
+    Under each picture are its caption, its distance from the first of its group, and a note if its
+    hash is decided by noise.
 
     Args:
         pairs: what ``find`` returned, with at least one pair.
@@ -196,7 +196,7 @@ def _members(pairs: NearDuplicates, group: int) -> list[int]:
 
 
 def _lay_out(groups: Sequence[list[int]]) -> list[list[list[int]]]:
-    """Groups in lines, in their order, one column free between two, as many as the sheet holds."""
+    """Groups in lines, in order, one column free between two, as many as fit on the sheet."""
     lines, used = [], _COLUMNS + 1
     for members in groups:
         width = min(len(members), _MOST_OF_GROUP)

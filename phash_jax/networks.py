@@ -33,14 +33,14 @@ class Networks:
         folder: of the run.
         seeds: one per network.
         step: updates they were trained for.
-        preprocess: key of ``PREPROCESS``, what they are fed.
+        preprocess: key of ``PREPROCESS``, their input.
         data: what they were trained on, the fields of ``config.data``.
         sha256: of the checkpoint.
         model: the module.
         variables: its parameters (or their moving average) and running statistics, float32, seeds
             on the leading axis.
         test_flip: whether the mirrored image is tested too.
-        test_shift: pixels that the image is moved by and tested again; 0: not.
+        test_shift: pixels by which shifted copies are tested too; 0: none.
     """
 
     name: str
@@ -125,7 +125,7 @@ def warn_of_other_pictures(networks: Networks, *, data: Mapping[str, Any]) -> No
     theirs, ours = _pictures(networks.data), _pictures(data)
     if theirs != ours:
         logging.warning(
-            "the networks in %s were trained on the pictures of %s, these are of %s",
+            "the networks in %s were trained on the images of %s, but are now given those of %s",
             networks.folder,
             theirs,
             ours,
@@ -150,7 +150,7 @@ def check_unseen(networks: Networks, *, data: Mapping[str, Any]) -> None:
 
         raise ValueError(
             f"the networks in {networks.folder} were trained with {split(networks.data)}, on "
-            f"images that {split(data)} keeps to be tested with: train them with that too"
+            f"images that {split(data)} holds out for testing: train them with that too"
         )
 
 
@@ -175,7 +175,7 @@ def _runs_in(workdir: Path) -> list[Path]:
     runs = sorted(path.parent for path in workdir.glob("*/checkpoints"))
     if not runs:
         raise ValueError(
-            f"no checkpoints in {workdir} nor one folder below: train a network there first, or "
+            f"no checkpoints in {workdir} or one folder below it: train a network there first, or "
             "name another workdir in robustness.networks"
         )
     overrides = {}

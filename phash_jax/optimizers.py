@@ -1,4 +1,4 @@
-"""From ``config.optimizer`` to an Optax optimizer: update rule, learning rate, average weights."""
+"""From ``config.optimizer`` to an Optax optimizer: update rule, learning rate, averaged weights."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -101,7 +101,7 @@ class AverageState(NamedTuple):
 def average_parameters(decay: float) -> optax.GradientTransformation:
     """Keeps an exponential moving average of the parameters and leaves the updates as they are.
 
-    Stands last in a chain. The decay grows from 2/11 over the first updates, ``(1 + n) / (10 + n)``
+    Must be last in a chain. The decay grows from 2/11 in the first updates, ``(1 + n) / (10 + n)``
     from n = 1, so that the start values are soon forgotten, as in TensorFlow's
     ExponentialMovingAverage.
 
@@ -140,7 +140,7 @@ def make_optimizer(
 
     Args:
         fields: ``config.optimizer``.
-        num_steps: updates of the whole run, which the schedule reaches its end with.
+        num_steps: updates of the whole run, at the end of which the schedule ends.
 
     Raises:
         ValueError: a choice is unknown or a number out of range.
@@ -153,7 +153,7 @@ def make_optimizer(
         raise ValueError(
             f"optimizer.average_decay must be from 0 to below 1, got {fields.average_decay}"
         )
-    # A short run has a step left to come down in.
+    # Even a short run keeps one step to come down in.
     warmup = min(round(fields.warmup * num_steps), num_steps - 1)
     rate = choose(SCHEDULES, fields.schedule, "optimizer.schedule")(
         fields.learning_rate, num_steps, warmup

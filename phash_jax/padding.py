@@ -8,7 +8,7 @@ import numpy as np
 
 
 def padded(array: np.ndarray, length: int, *, value: int = 0) -> np.ndarray:
-    """An array with as many more items at its end as make it so long.
+    """An array extended at its end to a length.
 
     Args:
         array: ``[n, ...]`` of any dtype.
@@ -23,7 +23,7 @@ def padded(array: np.ndarray, length: int, *, value: int = 0) -> np.ndarray:
 
 
 def in_batches(function: Callable, images: np.ndarray, *, size: int) -> Iterator[Any]:
-    """What a jitted function makes of images, batch by batch on the host, without the padding.
+    """The results of a jitted function, batch by batch on the host, without those of the padding.
 
     Args:
         function: ``(images, numbers) -> tree`` of arrays with an item per image; ``numbers``, int32

@@ -13,17 +13,17 @@ from phash_jax import catalog, pictures
 from phash_jax.hashing import color_bits, make_hash_all, reduced_size
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration
 
-# Pictures of a size that so many share, measured on this many, are hashed on the device whole: one
+# Pictures of a size that so many share, judged by a sample, are hashed whole on the device: one
 # program is compiled per size, which takes seconds. The others are first reduced by Pillow.
 _SAMPLED = 1_000
 _COMMON_SHARE = 0.05
 _COMMON_COUNT = 2_000
 _MOST_COMMON_SIZES = 8
 _COMMON_BYTES = 4 * 2**20
-# What one call of a program takes.
+# At most in one call of a program.
 _BATCH_BYTES = 8 * 2**20
 _BATCH_IMAGES = 256
-# Pillow makes these gray by way of RGB, and so truncated before 7.0.
+# Pillow makes these gray by way of RGB, so before 7.0 their gray was truncated.
 _GRAY_VIA_RGB = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "HSV")
 _COLORHASH_BITS = 3
 
@@ -42,8 +42,8 @@ class Prepared(NamedTuple):
     Attributes:
         height: of the picture, pixels.
         width: of the picture, pixels.
-        inputs: for names of hashes, the image they are taken of.
-        decided: hashes that the host had to decide, as bits.
+        inputs: by names of hashes, the image that they are computed from.
+        decided: hashes that had to be computed on the host, as bits.
     """
 
     height: int
@@ -106,18 +106,17 @@ def _colorhash(image: Image.Image, gray: Image.Image) -> Bool[np.ndarray, "14 bi
 
 
 def _as_images(array: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
-    """Many of a gray so narrow would be taken for pictures with channels, so RGB is made of it."""
+    """Very narrow gray images as RGB: a batch of them would be taken for one with channels."""
     return np.repeat(array[..., None], 3, -1) if array.ndim == 2 and array.shape[1] < 5 else array
 
 
 def prepare(
     image: Image.Image, *, hashes: Sequence[str], hash_size: int, pillow: str, whole: set[Kind]
 ) -> Prepared:
-    """Decodes a picture and makes of it what the hashes are decided on.
+    """Decodes a picture and prepares what its hashes are computed from.
 
     A picture of a kind in ``whole`` goes to the device as it is, others gray and reduced, so that
-    the sizes there are few. RGB stays RGB; of all other modes Pillow makes what ImageHash has it
-    make.
+    there are few sizes. RGB stays RGB; all other modes Pillow converts as ImageHash has it do.
     """
     image.load()
     generation = PILLOW_GENERATIONS[pillow]
@@ -160,7 +159,7 @@ class PictureBatches:
         self._decided: dict[str, list] = defaultdict(list)
 
     def add(self, row: int, hashes: tuple[str, ...], image: UInt8[np.ndarray, "..."]) -> None:
-        """Takes some hashes of an image, to be told as those of a row."""
+        """Queues an image for some hashes, which ``finish`` returns under the number of its row."""
         if not hashes:
             return
         key = (hashes, image.shape)
@@ -177,7 +176,7 @@ class PictureBatches:
         batch, rows = self._filling.pop(key)
         results = _program(key[0], hash_size=self._hash_size, pillow=self._pillow)(batch)
         self._running.append((rows, results))
-        # The device works while files are decoded, but is not given more than it gets done.
+        # The device works while files are decoded, but is never given much more than it can do.
         while len(self._running) > 2:
             self._collect()
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-# What decoding and a first conversion take at a time, over all threads. A picture that needs more
-# is decoded while no other is.
+# Most that decoding and a first conversion take at a time, all threads together. A picture that
+# needs more is decoded while no other is.
 _DECODING_BYTES = 512 * 2**20
 # Up to four channels, a gray copy and the array that is handed on.
 _BYTES_PER_PIXEL = 8
@@ -114,7 +114,7 @@ def _holds_results(folder: str) -> bool:
 
 
 def readable(path: str) -> str:
-    """The name of a file as text; bytes that are no UTF-8 become backslash escapes."""
+    """The name of a file as text; bytes that are not UTF-8 become backslash escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -194,7 +194,7 @@ def reading(
                     raise Image.DecompressionBombError(f"({image.width * image.height} pixels)")
                 with budget.take(image.width * image.height * _BYTES_PER_PIXEL):
                     value = prepare(image)
-        # Pillow's decoders raise what they come across: OSError, SyntaxError, struct.error, ...
+        # Pillow's decoders raise errors of many kinds: OSError, SyntaxError, struct.error, ...
         except Exception as error:
             return Picture(None, _reason(error, file=file, max_pixels=max_pixels), ())
         return Picture(value, "", tuple(dict.fromkeys(remarks.texts)))
@@ -246,7 +246,11 @@ def _reason(error: Exception, *, file: PictureFile | None = None, max_pixels: in
         found = f"{int(pixels[1]):,}" if pixels else "more"
         return f"decompression bomb: {found} pixels, pictures.max_pixels is {max_pixels:,}"
     if isinstance(error, UnidentifiedImageError):
-        return "no picture of a kind that is read" if file and file.num_bytes else "empty file"
+        return (
+            "not a picture, or of a kind that is not read"
+            if file and file.num_bytes
+            else "empty file"
+        )
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -79,8 +79,8 @@ def use_cpu_cores(num_devices: int) -> None:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
 
     Raises:
-        ValueError: there are fewer than none, or more than 1,024, each of which takes memory.
-        RuntimeError: JAX has computed something before.
+        ValueError: the number is below 0 or above 1,024 (each device takes memory).
+        RuntimeError: JAX has computed something already.
     """
     whole_number(num_devices, "train.cpu_devices", least=0, most=_MOST_CPU_DEVICES)
     num_devices = num_devices or num_cpu_cores()
@@ -135,15 +135,15 @@ def place(
     idle = {device.process_index for device in devices} - {device.process_index for device in used}
     if idle:
         raise ValueError(
-            f"{num_seeds} seeds and a batch of {batch_size} images can be spread over "
+            f"{num_seeds} seeds and a batch of {batch_size} images can be spread over only "
             f"{len(used)} of the {len(devices)} devices, which leaves {len(idle)} processes with "
-            "nothing to do: choose train.num_seeds or train.batch_size for the devices, or start "
-            "fewer processes"
+            "nothing to do: choose train.num_seeds or train.batch_size to suit the devices, or "
+            "start fewer processes"
         )
     if len(used) < len(devices) and platform != "cpu":
         logging.warning(
-            "%d seeds and a batch of %d images are spread over %d of the %d devices: choose "
-            "train.num_seeds or train.batch_size as multiples for all",
+            "%d seeds and a batch of %d images are spread over only %d of the %d devices: to use "
+            "all, choose train.num_seeds or train.batch_size so that they divide evenly",
             num_seeds,
             batch_size,
             len(used),
@@ -205,7 +205,7 @@ def over_seeds(
 
 
 def put(tree: object, sharding: NamedSharding) -> object:
-    """Host arrays, the same ones in every process, as arrays that lie as ``sharding`` says."""
+    """Puts host arrays, the same in every process, on the devices as ``sharding`` says."""
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)
 
@@ -216,7 +216,7 @@ def put(tree: object, sharding: NamedSharding) -> object:
 
 
 def to_host(tree: object) -> object:
-    """Whole arrays as NumPy's, wherever their parts lie. All processes must call it.
+    """Whole arrays as NumPy arrays, wherever their parts lie. All processes must call it.
 
     On a CPU they may be views of the same memory, not copies.
     """

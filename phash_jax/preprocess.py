@@ -16,7 +16,7 @@ def raw(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w c"]:
     """Values scaled from 0..255 to 0..1; TypeError if not uint8, ValueError if not one image."""
     check_uint8(image, "raw")
     if image.ndim != 3:
-        raise ValueError(f"one image [H, W, C] is taken, for more jax.vmap; got {image.shape}")
+        raise ValueError(f"one image [H, W, C] is taken (jax.vmap for more), got {image.shape}")
     return image.astype(jnp.float32) / 255
 
 

@@ -18,9 +18,9 @@ from orbax.checkpoint import v1 as ocp
 from phash_jax.errors import UserError, is_disk_full
 from phash_jax.placement import use_cpu_cores
 
-# One may have many more large pictures to hash than another. Who has ended is noticed otherwise.
+# One may have many more large pictures to hash than another. An end is noticed by other means.
 _MOST_SECONDS_APART = 24 * 3600
-# Where no collective fails, the loss of a process is noticed after so long; JAX's own is 100.
+# Until the loss of a process is noticed where no collective fails; JAX's default is 100.
 _HEARTBEAT_SECONDS = 30
 
 
@@ -41,7 +41,7 @@ def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: 
     Raises:
         ProcessesError: the cluster says nothing, or the others cannot be reached.
     """
-    # It would take SIGTERM for itself, and the process would go on.
+    # It would catch SIGTERM, and the process would not stop.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -53,11 +53,11 @@ def join(*, coordinator: str, num_processes: int, process_id: int, cpu_devices: 
     # What jaxlib, gRPC and the detection of clusters raise.
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
         raise ProcessesError(
-            f"cannot join the other processes: {str(error).partition(chr(10))[0]} Outside a "
+            f"cannot join the other processes ({str(error).partition(chr(10))[0]}): outside a "
             "cluster that JAX knows, start every process with --distributed "
             "--coordinator=HOST:PORT --num_processes=N --process_id=I"
         ) from error
-    # Who asks for the number of a process starts the devices.
+    # Before anything asks for the number of a process, which starts the devices.
     use_cpu_cores(cpu_devices)
     # Together, since a first collective fails when another process is half a minute late for it.
     wait("joined")
@@ -84,7 +84,7 @@ def lost(error: Exception) -> ProcessesError:
     reason = str(error).partition("\n")[0]
     return ProcessesError(
         f"process {number()} has lost another one, whose own message says why ({reason}): start "
-        "the command again in all, and it goes on after what was saved"
+        "the command again in all processes; it resumes from what was saved"
     )
 
 
@@ -131,7 +131,7 @@ def wait(name: str) -> None:
 
 @contextlib.contextmanager
 def first_alone(name: str) -> Iterator[None]:
-    """Runs the block in the first process, and in the others when that one is through."""
+    """Runs the block in the first process, and in the others when that one has finished."""
     if not is_first():
         wait(name)
     yield
@@ -158,7 +158,7 @@ def in_all(load: Callable[[], Any], what: str) -> Any:
 
     Args:
         load: must not wait for the other processes.
-        what: it loads, for the message of those in which nothing went wrong.
+        what: what is loaded, for the message of the processes in which nothing went wrong.
 
     Raises:
         ValueError: it cannot be loaded, here or in another process.
@@ -173,7 +173,9 @@ def in_all(load: Callable[[], Any], what: str) -> Any:
     if any_of(failed is not None):
         if isinstance(failed, OSError) and not is_disk_full(failed):
             raise ValueError(str(failed)) from failed
-        raise failed or ValueError(f"another process could not load its {what} and says why")
+        raise failed or ValueError(
+            f"another process could not load its {what}; its message says why"
+        )
     return loaded
 
 

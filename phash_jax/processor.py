@@ -1,4 +1,4 @@
-"""What the processor of this machine says of itself."""
+"""What the processor of this machine says about itself."""
 
 import functools
 import platform
@@ -25,7 +25,7 @@ def name() -> str:
 
 
 def features() -> str:
-    """What it can do, words in one line; its kind where the system does not tell."""
+    """What it can do, as words in one line; its kind where the system does not say."""
     # x86 names them "flags", ARM "Features".
     described = _described()
     return described.get("flags") or described.get("Features") or platform.processor()

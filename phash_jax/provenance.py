@@ -32,7 +32,7 @@ def record(workdir: Path) -> None:
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    # Starting the same thing again tells nothing new.
+    # Starting the same thing again adds nothing new.
     if not starts or {**starts[-1], "started": None} != {**entry, "started": None}:
         entry["started"] = time.strftime("%Y-%m-%d %H:%M:%S %z")
         write_json(workdir / "provenance.json", [*starts, entry])
@@ -54,7 +54,7 @@ def read(workdir: Path) -> list[dict[str, Any]]:
         and all(isinstance(start.get(field), str) for field in ("command", "commit"))
         for start in starts
     ):
-        raise damaged(path, "it holds something else than starts", then)
+        raise damaged(path, "it holds something other than starts", then)
     return starts
 
 

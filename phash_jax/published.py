@@ -1,8 +1,8 @@
 """The numbers the study printed, as facts to stand beside ours.
 
 Source: L. Han, "Exploratory Research of Object Recognition Based on Deep Learning and Image
-Perceptual Hashing" (2017), the figure named by each constant; of the trained networks one seed
-each, and fractions, not percent.
+Perceptual Hashing" (2017), the figure named by each constant. Trained networks have one seed each;
+accuracies are fractions, not percent.
 """
 
 from collections.abc import Sequence
@@ -134,7 +134,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
-# What the study's networks are fed, where it is not raw images.
+# The inputs of the study's networks that are not raw images.
 FED = {"phash": "average_hash"}
 
 
@@ -146,11 +146,11 @@ def is_comparable(
     validation_share: float = 0.0,
     preprocess: str | None = None,
 ) -> bool:
-    """Whether an entry of ``PUBLISHED`` is of the pictures, classes and inputs of a run.
+    """Whether an entry of ``PUBLISHED`` is for the images, classes and inputs of a run.
 
     Args:
         published: key of ``PUBLISHED``.
-        data: source of the pictures, ``config.data.name``.
+        data: source of the images, ``config.data.name``.
         class_names: of the run.
         validation_share: ``config.data.validation_share``: the study tested the test images.
         preprocess: ``config.preprocess``; None where it does not matter.

@@ -98,14 +98,14 @@ def lanczos_weights(size: int, new_size: int) -> np.ndarray:
         weights[row, first:last] = np.trunc(
             window * 2.0**_FRACTION_BITS + np.where(window < 0, -0.5, 0.5)
         )
-    # Every later caller gets them too.
+    # All callers share this array.
     weights.setflags(write=False)
     return weights
 
 
 @functools.lru_cache(maxsize=_SIZES_KEPT)
 def _digits(size: int, new_size: int) -> np.ndarray:
-    """The weights in signed digits to the base 256, int8 ``[digits, new_size, size]``."""
+    """The weights in signed digits of base 256, int8 ``[digits, new_size, size]``."""
     rest, digits = lanczos_weights(size, new_size), []
     while np.any(rest):
         digit = (rest + 128) % 256 - 128
@@ -124,13 +124,13 @@ def _has_matrix_unit() -> bool:
 
 
 def _bands(size: int, new_size: int) -> list[slice]:
-    """Outputs that are computed together, from those of the inputs that one of them needs."""
+    """Outputs that are computed together, from the inputs that any of them needs."""
     return [slice(0, new_size)] if _has_matrix_unit() else _cheapest_bands(size, new_size)
 
 
 @functools.lru_cache(maxsize=_SIZES_KEPT)
 def _cheapest_bands(size: int, new_size: int) -> list[slice]:
-    """As many as take the fewest multiplications, those of the padding included."""
+    """The bands that take the fewest multiplications, those of the padding included."""
     weights, num_digits = lanczos_weights(size, new_size), len(_digits(size, new_size))
 
     def cost(bands: list[slice]) -> int:
@@ -149,9 +149,9 @@ def _cheapest_bands(size: int, new_size: int) -> list[slice]:
 
 
 def _rows_together(rows: int, size: int) -> int:
-    """How many rows one row of the product has, by weights repeated along a diagonal.
+    """How many rows share one row of the product, with the weights repeated along a diagonal.
 
-    A matrix unit is idle for most of a product as narrow as one short row.
+    One short row would leave most of a matrix unit idle.
     """
     fitting = (n for n in (4, 2) if rows % n == 0 and n * size <= 128)
     return next(fitting, 1) if _has_matrix_unit() else 1
@@ -179,11 +179,11 @@ def _resample_band(signed: Int8[Array, "r n"], new_size: int, band: slice) -> UI
     for row in range(together):
         weights[:, row, :, row] = digits
     weights = weights.reshape(-1, together, num_inputs)
-    # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8).
+    # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8 %).
     weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0), (0, 0)))
     # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
     sums = lax.dot_general(
-        # Axes are split and joined one at a time, all that a reshape of sharded images may do.
+        # One axis is split or joined at a time: a reshape of sharded images may do no more.
         signed[:, inputs].reshape(rows // together, together, num_inputs),
         weights,
         (((1, 2), (1, 2)), ((), ())),

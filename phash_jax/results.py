@@ -161,7 +161,7 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
         raise damaged(path, "it holds no runs", _DELETE)
     for name, run in runs.items():
         if wrong := _wrong_fields(run):
-            raise damaged(path, f"{name} lacks {listed(wrong)}, or it is of another kind", _DELETE)
+            raise damaged(path, f"{name} lacks {listed(wrong)}, or has it in another form", _DELETE)
     return runs
 
 

@@ -1,4 +1,4 @@
-"""Accuracy of trained networks on distorted test images, distorted where the networks run."""
+"""Accuracy of trained networks on test images that are distorted on the device they run on."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,14 +106,14 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 def evaluate_networks(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Tests the networks of ``config.robustness.networks``; writes ``results.json`` and a CSV.
 
-    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped goes on after the
+    Each finished distortion is a line of ``grid.jsonl``; a run that was stopped resumes after the
     last one.
 
     Raises:
-        ValueError: an unknown distortion, a severity not 1 to 5, a seed that cannot be, networks
-            that do not fit, or other images than the run was begun with.
-        CheckpointError: a run whose checkpoints are all damaged.
-        WorkdirError: the workdir is of another config, or of networks trained on since.
+        ValueError: an unknown distortion, a severity not 1 to 5, a seed out of range, networks that
+            do not fit, or images that are not those the run was begun with.
+        CheckpointError: all checkpoints of a run are damaged.
+        WorkdirError: the workdir belongs to another config, or the networks were trained further.
     """
     fields = config.distortions
     chosen, severities = distortion_names(fields.names), severities_of(fields.severities)
@@ -174,7 +174,7 @@ def _measure(
     seed: int,
     name: str,
 ) -> dict[str, dict[str, Any]]:
-    """The records of ``path`` by distortion, those that are missing measured and added."""
+    """The records of ``path`` by distortion; those that are missing are measured and added."""
     records = read_by(path, "distortion", "correct")
     todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
     grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
@@ -228,7 +228,7 @@ def _count_all(
 
 
 def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
-    """Refuses a workdir that was begun with other runs, or other checkpoints of the same."""
+    """Refuses a workdir that was begun with other runs, or other checkpoints of the same runs."""
     path = workdir / "networks.json"
     now = {networks.name: networks.sha256 for networks in all_networks}
     if not path.exists():
@@ -245,7 +245,7 @@ def _check_same(workdir: Path, all_networks: Sequence[Networks]) -> None:
     if changed:
         raise WorkdirError(
             f"--workdir={workdir} was begun with other checkpoints of {', '.join(changed)}, which "
-            "have been trained on since: choose another folder"
+            "have been trained further since: choose another folder"
         )
     new = [name for name in now if name not in begun_with]
     if new:

@@ -22,7 +22,7 @@ from phash_jax.workdir import flatten
 
 _OF_ALL_RUNS = {"job", "name", "only", "runs"}
 
-# Those of other fields are looked up by what is made of them below.
+# The choices of other fields are looked up where they are used, in ``_check``.
 _CHOICES = {
     "published": PUBLISHED,
     "preprocess": PREPROCESS,
@@ -40,8 +40,8 @@ def named_runs(
     Without named runs it is the config itself, in ``workdir``; with them, each is the config with
     its overrides, in ``workdir/<name>``.
 
-    Every choice is looked up now, and every number checked, so that a wrong one is not found after
-    the data are loaded, or after hours of training.
+    Every choice is looked up and every number checked now, not after the data are loaded or after
+    hours of training.
 
     Raises:
         ValueError: a run overrides a field that does not exist or gives it a value of another
@@ -50,7 +50,7 @@ def named_runs(
     unknown = [name for name in names(config.only) if name not in config.runs]
     if unknown:
         raise ValueError(
-            f"only names unknown runs {', '.join(unknown)}; "
+            f"config.only names unknown runs: {', '.join(unknown)}; "
             f"{config.name} has {', '.join(config.runs) or 'none'}"
         )
     if not config.runs:
@@ -61,7 +61,7 @@ def named_runs(
         if of_all := sorted(_OF_ALL_RUNS & set(overrides)):
             raise ValueError(
                 f"run {name} of {config.name} overrides {listed(of_all)}, which a run cannot: its "
-                "name is its key in runs, and the others are of all runs together"
+                "name is its key in runs, and the other fields hold for all runs together"
             )
         run = config.copy_and_resolve_references()
         run.unlock()
@@ -87,7 +87,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
     for name in test_sets:
         choose(TEST_SETS, name, "test_sets")
     if CLEAN not in test_sets:
-        raise ValueError(f"test_sets must have {CLEAN} among them, got {config.test_sets!r}")
+        raise ValueError(f"test_sets must include {CLEAN}, got {config.test_sets!r}")
     at_least(1, config.test_batch_size, "test_batch_size")
     at_least(0, config.test_shift, "test_shift")
     at_least(1, config.data.train_repeats, "data.train_repeats")
@@ -98,7 +98,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if config.train.teacher and config.loss != "softmax_cross_entropy":
         raise ValueError(f"train.teacher is for loss=softmax_cross_entropy only, not {config.loss}")
     if config.train.teachers != 1 and not config.train.teacher:
-        raise ValueError("train.teachers is without effect: name their workdir in train.teacher")
+        raise ValueError("train.teachers has no effect: name their workdir in train.teacher")
     # Each raises if a choice of its section is unknown or a number out of range.
     make_loss(config.loss, label_smoothing=config.label_smoothing)
     make_optimizer(config.optimizer, num_steps=config.train.num_steps)

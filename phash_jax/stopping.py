@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# Seconds until a signal is sent again that came where nothing can be raised.
+# Seconds until a signal that came where nothing can be raised is sent again.
 _AGAIN = 0.1
 
 
 class StopRequestedError(BaseException):
-    """The process was asked to end. No Exception, so that no handler of errors goes on after it.
+    """The process was asked to end. Not an Exception, so that no error handler continues after it.
 
     Attributes:
         number: of the signal.
@@ -39,8 +39,8 @@ def _stop(number: int, frame: object) -> None:
 def stop_on_signals() -> Iterator[None]:
     """Within it a signal raises StopRequestedError, wherever the program is.
 
-    In a callback of the garbage collector (JAX has one) or a destructor Python would print what is
-    raised and go on: from there it is sent again. For the main thread, as signals are.
+    In a callback of the garbage collector (JAX has one) or in a destructor, Python would print the
+    error and continue: there the signal is sent again. For the main thread, as signals are.
     """
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
     usual, sent_again = sys.unraisablehook, []
@@ -70,9 +70,9 @@ def stop_on_signals() -> Iterator[None]:
 def stop_where_checked() -> Iterator[Callable[..., None]]:
     """Within it, and within ``stop_on_signals``, a signal waits until the yielded check is called.
 
-    The check may be given a function from whether this process was asked to stop to whether it
-    shall, for several processes that must stop together. A signal that no check has seen raises
-    StopRequestedError at the end.
+    The check may be given a function that decides, from whether this process was asked to stop,
+    whether it does: for several processes that must stop together. A signal that no check has seen
+    raises StopRequestedError at the end.
     """
     if signal.getsignal(signal.SIGTERM) is not _stop:
         yield lambda agree=None: None

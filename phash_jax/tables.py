@@ -13,7 +13,7 @@ def markdown(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def plain(rows: Sequence[Sequence[Any]]) -> str:
-    """Columns for a terminal under a ruled header; numbers to the right, as row two tells."""
+    """Columns for a terminal under a ruled header; numbers, judged by row two, to the right."""
     cells, widths = _cells(rows)
     numeric = [isinstance(value, int | float) for value in [*rows, rows[0]][1]]
     lines = [

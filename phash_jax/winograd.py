@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering: a convolution by few multiplications, as matrix products.
+"""Winograd's minimal filtering: a convolution with few multiplications, as matrix products.
 
 Toom and Cook multiply two polynomials by evaluating both at a few points, multiplying the values
 and interpolating. Transposed, that is a correlation: four neighbouring outputs under a kernel of
@@ -45,7 +45,7 @@ def matrices(kernel_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     b = _inverse(evaluate(size)).T.astype(np.float64)
     g = evaluate(kernel_size).astype(np.float64)
-    # Powers of two lose nothing, and bring what is multiplied to one size.
+    # Powers of two are exact, and bring the two factors to the same size.
     scale = 2.0 ** np.round(np.log2(np.abs(g).sum(1) / np.abs(b).max(1)) / 2)[:, None]
     return b * scale, g / scale, evaluate(TILE).T.astype(np.float64)
 
@@ -96,7 +96,7 @@ def conv(x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c f"]) -> Float
         )
     tiles_per_image = -(-x.shape[1] // TILE) * -(-x.shape[2] // TILE)
     chunk = max(1, _TILES_PER_CHUNK // tiles_per_image, -(-len(x) // _MAX_CHUNKS))
-    # One chunk also of no images.
+    # One chunk even without any images.
     starts = range(0, max(1, len(x)), chunk)
     return jnp.concatenate([_conv(x[start : start + chunk], kernel) for start in starts])
 

@@ -80,7 +80,7 @@ def _cannot_write(workdir: Path, error: OSError) -> WorkdirError:
 
 
 def stored_config(workdir: Path) -> dict[str, Any]:
-    """The fields of ``config.json``, with those that a run from before them lacks.
+    """The fields of ``config.json``, with those that were added after the run was made.
 
     Raises:
         OSError: there is none, or it cannot be read.
@@ -94,7 +94,7 @@ def stored_config(workdir: Path) -> dict[str, Any]:
         for key in sections:
             section = section.get(key, {})
             if not isinstance(section, dict):
-                raise damaged(path, f"{key} is no section", then)
+                raise damaged(path, f"{key} is not a section", then)
         section.setdefault(field, value)
     return fields
 
@@ -102,7 +102,7 @@ def stored_config(workdir: Path) -> dict[str, Any]:
 def _is_unused(workdir: Path) -> bool:
     """Whether there is nothing but what is written before any work begins."""
     return all(
-        # Also what a kill has left of one.
+        # Also one that a kill has left unfinished.
         path.name.removesuffix(".partial") in _BEFORE_WORK | _OF_THE_CONFIG
         or path.parent.name == "figures"
         or path.is_dir()
@@ -113,15 +113,15 @@ def _is_unused(workdir: Path) -> bool:
 def keep(
     workdir: Path, file: str, now: dict[str, Any], *, what: str, shown_in: Sequence[str] = ()
 ) -> None:
-    """Writes down in a file what a run is begun with, or checks that it is still the same.
+    """Notes in a file what a run is begun with, or checks that it is still the same.
 
-    A folder in which nothing was made yet takes something else.
+    In a folder in which nothing has been made yet, it may be replaced.
 
     Args:
         workdir: of the run.
         file: name of a JSON file.
         now: has ``sha256``, which decides; the rest is for the reader.
-        what: these are, in the plural and with the field that names them, for the message.
+        what: the things noted, in the plural and with the field that names them, for the message.
         shown_in: files that show them, removed where something else takes their place.
 
     Raises:
@@ -143,13 +143,13 @@ def keep(
 
 
 def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
-    """As ``keep``, in ``images.json``: a run goes on with the images that it was begun with.
+    """As ``keep``, in ``images.json``: a run resumes only with the images that it was begun with.
 
     Args:
         workdir: of the run.
         dataset: its images.
-        source: ``config.data.name``. Images that are drawn are not looked at: their fields decide
-            them, and another machine may round them differently.
+        source: ``config.data.name``. Generated images are not checked: their fields decide them,
+            and another machine may round them differently.
     """
     if source == "synthetic":
         return
@@ -164,7 +164,7 @@ def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
 
 
 def _normal(field: str, value: Any) -> Any:
-    """A field's value, paths as they are from the root."""
+    """A field's value, with paths made absolute."""
     if field not in PATHS or not isinstance(value, str):
         return value
     return [os.path.abspath(Path(path).expanduser()) for path in names(value)]
@@ -173,7 +173,7 @@ def _normal(field: str, value: Any) -> Any:
 def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     """Makes the folder if needed and writes ``config.json``, or checks the one that is there.
 
-    A folder in which nothing was made yet, since the run failed before, takes another config.
+    A folder in which nothing has been made yet, since the run failed early, takes another config.
 
     Raises:
         WorkdirError: the folder cannot be written, or belongs to a config that differs in what the
@@ -191,7 +191,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     try:
         found = flatten(stored_config(workdir))
     except ValueError as error:
-        raise WorkdirError(f"{error}, or this is not a workdir of ours") from error
+        raise WorkdirError(f"{error} (or this is not a workdir of main.py)") from error
     expected = flatten(wanted)
     missing = "(no such field)"
     differing = [
@@ -202,14 +202,14 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
         and _normal(name, found.get(name, missing)) != _normal(name, expected.get(name, missing))
     ]
     if differing and _is_unused(workdir):
-        # Of other pictures or another teacher, perhaps.
+        # They may be of other images or another teacher.
         for name in _OF_THE_CONFIG:
             (workdir / name).unlink(missing_ok=True)
         write_json(path, wanted)
     elif differing:
         raise WorkdirError(
-            f"--workdir={workdir} holds a run of another config; choose another folder or undo: "
-            + "; ".join(differing)
+            f"--workdir={workdir} holds a run of another config; choose another folder or change "
+            f"back: {'; '.join(differing)}"
         )
     elif found != expected:
         # Which runs were asked for last, for the report.

@@ -65,11 +65,11 @@ def test_npz_names_come_from_the_file(npz):
         ),
         (
             {"test_images": np.zeros((3, 8, 10), np.uint8)},
-            r"test_images in .* is uint8 \[3, 8, 10\], .* repeat grey values for the three channel",
+            r"test_images in .* is uint8 \[3, 8, 10\], .* repeat gray values for the three channel",
         ),
         (
             {"test_images": np.zeros((3, 8, 10, 1), np.uint8)},
-            r"test_images in .* is uint8 \[3, 8, 10, 1\], .* repeat grey values",
+            r"test_images in .* is uint8 \[3, 8, 10, 1\], .* repeat gray values",
         ),
         (
             {"train_images": np.zeros((6, 3, 8, 10), np.uint8)},
@@ -105,7 +105,7 @@ def test_npz_names_come_from_the_file(npz):
         ),
         (
             {"test_images": np.zeros((3, 10, 8, 3), np.uint8)},
-            r"train_images of 8 x 10 and test_images of 10 x 8 pixels: they must have one size",
+            r"train_images of 8 x 10 and test_images of 10 x 8 pixels: they must have the same siz",
         ),
         (
             {"test_labels": np.array([0, 3, -1])},
@@ -140,7 +140,9 @@ def test_npz_with_a_member_that_is_no_array(npz):
     path = npz(train_labels=None)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("train_labels", json.dumps([0, 1, 2, 2, 1, 0]))
-    with pytest.raises(ValueError, match=r"train_labels in .*mine.npz is no array: save it with"):
+    with pytest.raises(
+        ValueError, match=r"train_labels in .*mine.npz is not an array: save it with"
+    ):
         load_npz(path=path)
 
 

@@ -248,7 +248,7 @@ def test_images_are_mixed_in_the_same_pairs_on_any_number_of_devices(dataset):
             mixed(jnp.asarray(images), shards), (one, shares, numbers), strict=True
         ):
             np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(ValueError, match="images are mixed in pairs, and there are 1"):
+    with pytest.raises(ValueError, match="images are mixed in pairs, but there are 1"):
         mixed(jnp.asarray(images[:8]), 8)
 
 
@@ -294,7 +294,7 @@ def test_a_device_has_equal_parts_for_every_way_and_pairs():
         out_specs=PartitionSpec(),
         check_vma=False,
     )
-    with pytest.raises(ValueError, match="7 images cannot be distorted in 2 ways"):
+    with pytest.raises(ValueError, match="7 images have no 2 equal parts to distort"):
         of(jax.random.key(0), jnp.zeros((7, 8, 8, 3), jnp.uint8))
 
 

@@ -190,7 +190,7 @@ def test_what_cannot_be_queried_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"DuckDB: (?s:.)*nope"):
         catalog.query(tmp_path, "SELECT nope FROM images")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match="is damaged or no Parquet file"):
+    with pytest.raises(ValueError, match="is damaged or not a Parquet file"):
         catalog.query(tmp_path, "SELECT 1")
 
 
@@ -349,7 +349,9 @@ def test_what_a_kill_has_left_of_the_parts_is_removed(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
 def test_a_full_disk_of_images_is_named(tmp_path):
     (tmp_path / "a.png.partial").symlink_to("/dev/full")
-    with pytest.raises(ValueError, match=r"no space is left for .*\(catalog.image_dir\): make"):
+    with pytest.raises(
+        ValueError, match=r"no disk space is left for .*\(catalog.image_dir\): free"
+    ):
         catalog_dataset._save_png(np.zeros((4, 4, 3), np.uint8), epath.Path(tmp_path / "a.png"))
     assert list(tmp_path.iterdir()) == []
 

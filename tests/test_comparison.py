@@ -67,7 +67,7 @@ def test_paired_difference_where_there_is_little_to_compare():
 def test_what_is_not_a_number_is_not_counted_and_a_seed_counts_once():
     adjusted = holm([math.nan, 0.01, None, 0.02])
     assert adjusted == [None, 0.02, None, 0.02]
-    with pytest.raises(ValueError, match="a seed is there twice: 0, 0"):
+    with pytest.raises(ValueError, match="a seed occurs twice: 0, 0"):
         paired_difference([1, 2], [1, 2], our_seeds=[0, 0], base_seeds=[0, 1])
 
 

@@ -91,8 +91,8 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("test_sets", "contrast_200", "test_sets must have clean among them, got 'contrast_200'"),
-        ("test_sets", "", "test_sets must have clean among them, got ''"),
+        ("test_sets", "contrast_200", "test_sets must include clean, got 'contrast_200'"),
+        ("test_sets", "", "test_sets must include clean, got ''"),
         ("test_batch_size", 0, "test_batch_size must be 1 or more, got 0"),
         ("test_shift", -1, "test_shift must be 0 or more, got -1"),
         ("label_smoothing", 1.0, "label_smoothing must be from 0 to below 1, got 1.0"),
@@ -171,7 +171,7 @@ def test_numbers_out_of_range_are_found_before_any_work():
 def test_only_names_runs_that_exist():
     config = load_config("compare")
     config.only = "phash,wavelet"
-    with pytest.raises(ValueError, match=r"only names unknown runs wavelet; compare has original"):
+    with pytest.raises(ValueError, match=r"only names unknown runs: wavelet; compare has original"):
         named(config)
 
 
@@ -229,14 +229,14 @@ def test_a_folder_of_images_may_be_written_in_another_way(tmp_path, address):
     config.catalog.image_dir = f"{address}/"
     claim(tmp_path, config)
     config.catalog.image_dir = f"{address}_2"
-    with pytest.raises(WorkdirError, match=r"undo: catalog\.image_dir"):
+    with pytest.raises(WorkdirError, match=r"change back: catalog\.image_dir"):
         claim(tmp_path, config)
 
 
 def test_teachers_need_the_workdir_they_are_from():
     config = load_config("original")
     config.train.teachers = 2
-    with pytest.raises(ValueError, match=r"train.teachers is without effect: name their workdir"):
+    with pytest.raises(ValueError, match=r"train.teachers has no effect: name their workdir"):
         named(config)
 
 
@@ -251,14 +251,14 @@ def test_a_run_from_before_a_field_goes_on_with_what_it_was_made_with(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("")
     other = load_config("original")
     other.test_shift = 1
-    with pytest.raises(WorkdirError, match="undo: test_shift: 0 there, 1 now"):
+    with pytest.raises(WorkdirError, match="change back: test_shift: 0 there, 1 now"):
         claim(tmp_path, other)
 
 
 @pytest.mark.parametrize("text", ['{"name": ', "[]"])
 def test_damaged_config_json_is_named(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(WorkdirError, match=r"config.json is damaged .* or this is not a work"):
+    with pytest.raises(WorkdirError, match=r"config.json is damaged .* \(or this is not a work"):
         claim(tmp_path, load_config("original"))
 
 

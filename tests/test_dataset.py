@@ -45,7 +45,7 @@ def test_classes_are_selected_in_the_order_named(three):
 @pytest.mark.parametrize("names", [("ant", "dog"), ("ant", "ant")])
 def test_unknown_and_repeated_classes_are_refused(three, names):
     with pytest.raises(
-        ValueError, match=r"choose of ant, bee, cow, or all with --config.data.classes="
+        ValueError, match=r"choose from ant, bee, cow, or all with --config.data.classes="
     ):
         select_classes(three, names)
 
@@ -61,7 +61,7 @@ def test_the_last_images_of_each_class_are_held_out_in_the_place_of_the_test_ima
     for share, message in (
         (1.0, "from 0 to below 1, got 1.0"),
         (-0.1, "from 0 to below 1, got -0.1"),
-        (0.1, "0.1 of the 3 training images of ant is 0: both parts need one"),
+        (0.1, "0.1 of the 3 training images of ant is 0: both parts need at least one"),
         (0.9, "0.9 of the 3 training images of ant is 3"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -97,7 +97,7 @@ def test_scrambling_reads_interleaved_bytes_as_planes(three):
         ({"labels": np.zeros(8, np.int32)}, "has 9 images, but labels of shape"),
         ({"labels": np.full(9, 3, np.int32)}, r"train labels \[3\] lie outside the 3 classes"),
         ({"labels": np.zeros(9, np.int32)}, "train has no image of class bee, cow"),
-        ({"images": np.zeros((9, 4, 4, 3), np.uint8)}, "they must have one size"),
+        ({"images": np.zeros((9, 4, 4, 3), np.uint8)}, "they must have the same size"),
     ],
 )
 def test_invalid_datasets_are_refused(three, change, message):

@@ -175,15 +175,15 @@ def test_what_cannot_teach_is_refused(teacher_workdir, tmp_path, dataset):
         ),
         (
             {"train.teacher": str(teacher_workdir), "train.teachers": 3},
-            "train.teachers is 3, more than the networks in .*teacher.*: 2",
+            "train.teachers is 3, but there are only 2 networks in .*teacher",
         ),
         (
             {"train.teacher": str(teacher_workdir), "model.num_outputs": 10},
-            "train.teacher has 2 outputs, .* taught 10: choose model.num_outputs",
+            "train.teacher has 2 outputs, .* taught 10: set model.num_outputs",
         ),
         (
             {"train.teacher": str(teacher_workdir), "data.validation_share": 0.2},
-            "on images that data.validation_share=0.2 keeps to be tested with",
+            "on images that data.validation_share=0.2 holds out for testing",
         ),
     ):
         config, workdir = small_config(**fields), tmp_path / "run"
@@ -203,8 +203,8 @@ def test_a_teacher_of_other_pictures_teaches_with_a_warning(
     config.data.name = "cifar10"
     experiment._restore_teacher(config, dataset, tmp_path)
     assert (
-        "were trained on the pictures of synthetic (data.seed=0, data.image_size=32), these are of"
-        in caplog.text
+        "were trained on the images of synthetic (data.seed=0, data.image_size=32), but are now "
+        "given those of cifar10" in caplog.text
     )
 
 

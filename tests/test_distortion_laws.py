@@ -205,7 +205,7 @@ def test_what_is_no_image_is_refused(name):
     for image, error, message in (
         (np.zeros((8, 8, 3), np.float32), TypeError, "uint8 values from 0 to 255, got float32"),
         ([[[0, 0, 0]]], TypeError, "got list"),
-        (np.zeros((2, 8, 8, 3), np.uint8), ValueError, r"one image \[H, W, 3\], for more jax.vmap"),
+        (np.zeros((2, 8, 8, 3), np.uint8), ValueError, r"image \[H, W, 3\] \(jax.vmap for more\)"),
         (np.zeros((8, 8, 1), np.uint8), ValueError, r"got \(8, 8, 1\)"),
         (np.zeros((0, 8, 3), np.uint8), ValueError, r"got \(0, 8, 3\)"),
     ):

@@ -93,7 +93,7 @@ def test_processes_that_have_loaded_other_pictures_do_not_train(monkeypatch):
     monkeypatch.setattr(processes, "count", lambda: 2)
     monkeypatch.setattr(processes, "any_of", lambda flag: flag)
     monkeypatch.setattr(processes, "all_have", lambda text: text == fingerprint(ours))
-    with pytest.raises(ValueError, match="not all processes have loaded the same pictures"):
+    with pytest.raises(ValueError, match="not all processes have loaded the same images"):
         load_in_all(fields)
     fields.seed = 0
     assert fingerprint(load_in_all(fields)) == fingerprint(ours)

@@ -66,6 +66,6 @@ def test_seeds_that_other_seeds_are_too_are_refused(config, tmp_path, run, seed)
 
 def test_one_draw_only(config, tmp_path):
     config.distortions.draws = 3
-    with pytest.raises(ValueError, match=r"one draw, distortions\.draws is 3"):
+    with pytest.raises(ValueError, match=r"one draw: distortions\.draws must be 1, got 3"):
         export_distorted.run(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -130,7 +130,7 @@ def test_sigterm_saves_what_was_logged(tmp_path, npz, whole):
     process.join(60)
     said = output.read_text()
     assert process.exitcode == 0, said
-    assert "stopped by SIGTERM: the same command goes on from here" in said
+    assert "stopped by SIGTERM: start the same command again to resume here" in said
     assert "Traceback" not in said
     assert not (workdir / "results.json").exists()
     stopped_at = read_metrics(workdir / "metrics.jsonl")[-1]["step"]

@@ -207,7 +207,7 @@ def test_bad_files_are_listed_and_the_run_goes_on(tmp_path):
     assert all("truncated" in unreadable.pop(f"a{i}.png") for i in range(5))
     assert unreadable == {
         "zero.jpg": "empty file",
-        "notes.txt": "no picture of a kind that is read",
+        "notes.txt": "not a picture, or of a kind that is not read",
         "gone.png": "link to nothing",
         "bomb.png": "decompression bomb: 40,000 pixels, pictures.max_pixels is 30,000",
         "lab.tif": "conversion from LAB to RGB not supported",
@@ -224,7 +224,7 @@ def test_a_folder_in_which_nothing_can_be_read(tmp_path):
     for i in range(6):
         (tmp_path / "in" / f"{i}.txt").write_text("no picture")
     message = (
-        r"none of the 6 files can be read \(0.txt: no picture of a kind .* all in .*unreadable"
+        r"none of the 6 files can be read \(0.txt: not a picture, or .*; for all see .*unreadable"
     )
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
@@ -435,7 +435,7 @@ def test_pictures_that_changed_since_the_run_began_are_named(tmp_path):
         save(folder / f"{i}.png", make_picture(i))
     message = (
         r"pictures in .* are not those that --workdir=.* was begun with: 5 added \(10.png, 11.png, "
-        r"12.png, ...\), 1 removed \(0.png\), 1 changed \(1.png\); put them back to go on, or hash"
+        r"12.png, ...\), 1 removed \(0.png\), 1 changed \(1.png\); put them back to resume, or hash"
     )
     with pytest.raises(WorkdirError, match=message):
         hash_images.run(config, workdir)
@@ -455,8 +455,8 @@ def test_what_was_removed_or_damaged_is_named(tmp_path):
     (workdir / "pictures.json").write_text("{}")
     for content, reason in (
         ({}, "it lists no files"),
-        ({"whole": [], "files": [7]}, "an entry is not one of ours"),
-        ({"whole": [["RGB"]], "files": []}, "an entry is not one of ours"),
+        ({"whole": [], "files": [7]}, "an entry has the wrong form"),
+        ({"whole": [["RGB"]], "files": []}, "an entry has the wrong form"),
     ):
         (workdir / "pictures.json").write_text(json.dumps(content))
         with pytest.raises(ValueError, match=rf"pictures.json is damaged \({reason}\): hash"):

@@ -159,7 +159,7 @@ def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):
     # That corruption keeps the mean of each channel, not where it lies to the mean of all.
     assert flipped["channel_average_hash"]["contrast"][1] < flipped["average_hash"]["contrast"][1]
     report.write(tmp_path, [tmp_path])
-    assert "### Bits flipped of what a network is fed" in (tmp_path / "report.md").read_text()
+    assert "### Bits flipped in the inputs of networks" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_bits_flipped_of_what_a_network_is_fed(config, tmp_path):
         ("hash.inputs", "average_hash,edges", "unknown hash.inputs 'edges'"),
         ("hash.inputs", "average_hash,raw", "unknown hash.inputs 'raw'; choose one of"),
         ("hash.names", "average_hash,md5", "unknown hash.names 'md5'"),
-        ("distortions.draws", 2, "takes one draw, distortions.draws is 2"),
+        ("distortions.draws", 2, "takes one draw: distortions.draws must be 1, got 2"),
         ("data.test_size", 2, None),
     ],
 )
@@ -177,7 +177,7 @@ def test_mistakes_are_named(config, tmp_path, field, value, message):
     if message is None:
         config.data.classes = "cat"
         config.data.test_size = 1
-        message = "need two images or more, there are 1"
+        message = "need at least two test images, there are 1"
     with pytest.raises(ValueError, match=message):
         hash_robustness.evaluate_hashes(config, tmp_path / "grid")
 

@@ -101,7 +101,7 @@ def test_a_picture_that_breaks_off_in_the_middle_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        ({"data.classes": "cat,dog"}, ValueError, "data.classes lacks truck"),
+        ({"data.classes": "cat,dog"}, ValueError, "no class truck: see data.classes"),
         ({"hash_study.images_per_class": 50}, ValueError, "only 20 training images: lower it"),
         ({"hash_study.near": 0}, ValueError, "hash_study.near must be 1 or more, got 0"),
         ({"hash_study.picture": "none.png"}, FileNotFoundError, "there is no picture none.png"),

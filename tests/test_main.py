@@ -216,7 +216,7 @@ def test_mistakes_end_in_one_line(tmp_path, npz, fields, message):
     ("text", "message"),
     [
         (None, "cannot be loaded: .*No such file or directory: '.*mine.py'"),
-        ("fields = {}", "has no function get_config, which is to return it"),
+        ("fields = {}", "must have a function get_config that returns the config"),
         ("def get_config(:", r"cannot be loaded: invalid syntax \(mine.py, line 1\)"),
         ("import nowhere_to_be_found", "cannot be loaded: No module named 'nowhere_to_be_found'"),
         ("def get_config(): return lost", "cannot be loaded: name 'lost' is not defined"),
@@ -228,14 +228,17 @@ def test_a_config_that_cannot_be_loaded_is_named(tmp_path, text, message):
         config.write_text(text)
     done = forked.run([f"--config={config}", f"--workdir={tmp_path / 'workdir'}"])
     assert done.returncode == 1
-    assert re.fullmatch(f"error: the file of --config {message}", done.stderr.strip())
+    assert re.fullmatch(f"error: the --config file {message}", done.stderr.strip())
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return {}", "get_config in the file of --config must return what that of configs/def"),
-        ("return ConfigDict({'job': 'train'})", "must return what that of configs/default.py does"),
+        ("return {}", "get_config in the --config file must return the config of configs/default"),
+        (
+            "return ConfigDict({'job': 'train'})",
+            "must return the config of configs/default.py, with other",
+        ),
         (
             "config = default.get_config(); config.optimizer.learning_rat = 0.5; return config",
             'Did you mean "learning_rate" instead of "learning_rat"?',
@@ -298,7 +301,10 @@ def test_arrays_keep_their_size(tmp_path, npz):
 def test_a_field_that_every_run_sets_itself_is_refused(tmp_path, npz):
     done = run("compare", tmp_path / "workdir", npz, preprocess="median_hash")
     assert done.returncode == 1
-    assert "error: --config.preprocess has no effect: original, phash of compare" in done.stderr
+    assert (
+        "error: --config.preprocess has no effect: overridden by original, phash of compare"
+        in done.stderr
+    )
     assert not (tmp_path / "workdir").exists()
 
 
@@ -445,8 +451,10 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path, npz, file):
     (tmp_path / f"{file}.partial").symlink_to("/dev/full")
     done = run("original", tmp_path, npz)
     assert done.returncode == 1
-    assert done.stderr.endswith("make some, and the same command goes on after what was saved\n")
-    assert f"error: no space is left for --workdir={tmp_path}: " in done.stderr
+    assert done.stderr.endswith(
+        "free some and start the same command again; it resumes from what was saved\n"
+    )
+    assert f"error: no disk space is left for --workdir={tmp_path}: " in done.stderr
     assert "Traceback" not in done.stderr
     for name in (f"{file}.partial", file):
         if (tmp_path / name).is_symlink():
@@ -480,7 +488,7 @@ def test_a_disk_that_fills_up_with_checkpoints(small_disk, tmp_path, npz):
     (small_disk / "ballast").write_bytes(bytes(2 * 2**20 - whole_size // 4))
     done = run("original", workdir, npz, **fields)
     assert done.returncode == 1
-    assert f"error: no space is left for --workdir={workdir}: " in done.stderr
+    assert f"error: no disk space is left for --workdir={workdir}: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not (workdir / "failure.json").exists()
     (small_disk / "ballast").unlink()

@@ -136,7 +136,7 @@ def test_of_other_pictures_nothing_is_known(trained):
     held_out = {**networks.data, "validation_share": 0.5}
     for other in ({"name": "cifar10"}, {"seed": 1}, {"name": "file", "path": "images.npz"}):
         check_unseen(networks, data={**held_out, **other})
-    with pytest.raises(ValueError, match="keeps to be tested with"):
+    with pytest.raises(ValueError, match="holds out for testing"):
         check_unseen(networks, data=held_out)
 
 
@@ -153,7 +153,7 @@ def test_of_drawn_pictures_it_counts_how_many_there_are(trained, theirs, ours, i
     (networks,) = restored(trained[0])
     sizes = ("train_size", "validation_share")
     networks.data.update(zip(sizes, theirs, strict=True))
-    raises = pytest.raises(ValueError, match=r"of data\.train_size=500 keeps to be tested with")
+    raises = pytest.raises(ValueError, match=r"of data\.train_size=500 holds out for testing")
     with raises if is_seen else contextlib.nullcontext():
         check_unseen(networks, data={**networks.data, **dict(zip(sizes, ours, strict=True))})
 
@@ -168,7 +168,8 @@ def test_files_are_the_same_however_they_are_named(trained, tmp_path, monkeypatc
     warn_of_other_pictures(networks, data=same)
     assert not caplog.text
     warn_of_other_pictures(networks, data={**same, "path": "others.npz"})
-    assert f"of file {tmp_path}/images.npz, these are of file {tmp_path}/others.npz" in caplog.text
+    said = f"of file {tmp_path}/images.npz, but are now given those of file {tmp_path}/others.npz"
+    assert said in caplog.text
 
 
 def test_a_network_takes_uint8_images(trained):

@@ -132,7 +132,7 @@ def deep_grey(path: Path) -> bytes:
         ("bad.png", lambda path: noise(path)[:-500], "truncated"),
         ("bad.jpg", lambda path: noise(path)[:-500], "truncated"),
         ("bad.png", as_gif, "cannot identify"),
-        ("bad.png", deep_grey, "grey of more than 8 bits"),
+        ("bad.png", deep_grey, "gray of more than 8 bits"),
     ],
 )
 def test_unreadable_pictures_are_listed_and_left_out(folder, caplog, name, make, reason):

@@ -222,8 +222,9 @@ def test_sweeps_of_two_worlds_are_told_apart(tmp_path):
         *make_sweep(tmp_path / "as_published", **{"data.scramble_train": True}),
     ]
     text = report.summary(workdirs)
-    assert "# Fig 5.5: drawn ones, raw\n" in text
-    assert "# Fig 5.5: drawn ones, raw, training pictures scrambled as the study's\n" in text
+    assert "# Fig 5.5: generated pictures, raw\n" in text
+    scrambled = "generated pictures, raw, training images scrambled as in the study"
+    assert f"# Fig 5.5: {scrambled}\n" in text
 
 
 def test_verdicts_follow_the_numbers(tmp_path):
@@ -233,7 +234,7 @@ def test_verdicts_follow_the_numbers(tmp_path):
     make_workdir(tmp_path / "scrambled", "original", clean=(50, 51), contrast=(50, 50), **scrambled)
     folders = [tmp_path / name for name in ("raw", "hashed", "scrambled")]
     accuracy, speed, robustness = judge(collect(folders))
-    assert accuracy.verdict == "false; true only if the raw training pictures are scrambled"
+    assert accuracy.verdict == "false; true only if the raw training images are scrambled"
     assert (
         "hashed minus raw: -9.5 [-15.9, -3.1] points (71.0 % against 80.5 %)" in accuracy.evidence
     )
@@ -271,7 +272,7 @@ def test_what_has_a_published_number_stays_beside_it(tmp_path):
     make_workdir(tmp_path / "c", "original", name="median", **fields)
     report.write(tmp_path / "out", [tmp_path / name for name in "abc"])
     made = (tmp_path / "out" / "report.md").read_text()
-    assert "## What the network is fed, by bits" in made
+    assert "## Inputs of the network, by bits per pixel" in made
     section = made[made.index("(Fig 6.1)") :].split("\n## ")[0]
     header = next(line for line in section.splitlines() if line.startswith("|"))
     assert "phash, published" in header
@@ -311,7 +312,7 @@ def test_networks_of_another_recipe_are_not_compared(tmp_path):
     short = make_sweep(tmp_path / "short", **{"train.num_steps": 500})
     long = make_sweep(tmp_path / "long")
     text = report.write(tmp_path / "out", [short[0], *long[1:]])
-    assert text.count("# Fig 5.5: drawn ones, raw\n") == 2
+    assert text.count("# Fig 5.5: generated pictures, raw\n") == 2
     assert "Minus Original" not in (tmp_path / "out" / "report.md").read_text()
     figures = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
     assert {"fig_5_5_synthetic_raw.png", "fig_5_5_synthetic_raw_2.png"} <= figures
@@ -460,9 +461,9 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
     (tmp_path / "latin.md").write_bytes("größer".encode("latin-1"))
     for wrong, code, said in (
         ([*options[:2], "--notes=nowhere.md"], 1, "nowhere.md"),
-        ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not a text in UTF-8"),
-        ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, and there"),
-        ([f"--notes={tmp_path / 'notes.md'}"], 2, "say --output too"),
+        ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not UTF-8 text"),
+        ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, but there"),
+        ([f"--notes={tmp_path / 'notes.md'}"], 2, "add --output"),
         ((), 1, f"there is no folder {tmp_path / 'typo'}"),
     ):
         folder = [*command, *wrong] if wrong else ["report", str(tmp_path / "typo")]
@@ -556,7 +557,7 @@ def test_fewer_points_lost_are_said_where_the_end_is_no_better(tmp_path):
     make_workdir(tmp_path / "hashed", "phash", clean=(60, 62), contrast=(60, 61))
     *_, robustness = judge(collect([tmp_path / "raw", tmp_path / "hashed"]))
     assert robustness.verdict == (
-        "at contrast 200: not decided; true of the points lost from clean to distorted"
+        "at contrast 200: not decided; true for the points lost from clean to distorted"
     )
 
 
@@ -573,8 +574,8 @@ def test_runs_whose_pictures_are_not_shown_are_named(tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / name / "examples.png")
     report.write(tmp_path / "out", [tmp_path / name for name in "abcde"])
     made = (tmp_path / "out" / "report.md").read_text()
-    assert "c: what the network is trained on" in made
-    assert "\nThe pictures of d, e lie in their own folders.\n" in made
+    assert "c: what the network is trained and tested on" in made
+    assert "\nThe pictures of d, e are in the folders of those runs.\n" in made
 
 
 def test_runs_of_a_sweep_are_compared_with_the_one_that_overrides_nothing(tmp_path):

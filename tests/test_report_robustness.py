@@ -94,11 +94,11 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     assert drawn == ["deeper_by_severity.png"]
     verdicts = robustness_verdicts.verdicts(folders)
     assert [verdict.claim.split(":")[0] for verdict in verdicts] == [
-        "robustness of others against raw"
+        "robustness of the others against raw"
     ]
     pair = make_robustness(tmp_path / "pair", ["raw", "median_hash"], parent="augmented")
     assert [v.claim.split(":")[0] for v in robustness_verdicts.verdicts([*folders, pair])] == [
-        "robustness of others against raw (first, second)",
+        "robustness of the others against raw (first, second)",
         "robustness of median_hash against raw (pair)",
     ]
     twin = make_robustness(tmp_path / "twin", ["raw", "median_hash"], parent="augmented")
@@ -125,7 +125,7 @@ def test_many_networks_are_compared_in_few_columns(tmp_path):
     assert re.search(r"\| hash +\| \+10.2 \[.*\| more accurate +\| \+0.0 ", made)
     assert re.search(r"\| median +\| -7.1 \[.*\| less accurate +\| \+5.5 \[", made)
     assert re.search(r"\| snow +\| 20.0 % \[.*\| 20.5 % \(\+0.5\) +\| 15.9 % \(-4.1", made)
-    assert "In brackets points minus raw, within a seed" in made
+    assert "In brackets: points minus raw, between networks with the same seed" in made
     assert (tmp_path / "out" / "figures" / "tested_differences.png").exists()
 
 
@@ -165,7 +165,7 @@ def test_networks_tested_on_other_pictures_are_not_put_beside_their_own(tmp_path
     report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
     assert "100 test images (`data.name=cifar10`); means" in made
-    section = made[made.index("## What the network is fed") :].split("\n## ")[0]
+    section = made[made.index("## Inputs of the network") :].split("\n## ")[0]
     assert "mean over" not in section
 
 
@@ -206,7 +206,7 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     text = report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
     section, augmented = (
-        part.split("\n## ")[0] for part in made.split("## What the network is fed")[1:]
+        part.split("\n## ")[0] for part in made.split("## Inputs of the network")[1:]
     )
     assert "; trained on undistorted images." in section
     assert "; trained on equal shares of `clean,fog`." in augmented
@@ -250,7 +250,7 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     fig_6_1 = made[made.index("## Runs side by side") :].split("\n## ")[0]
     assert "other" in fig_6_1
     assert "gray_average_hash" not in fig_6_1
-    assert "# What the network is fed, by bits" in text
+    assert "# Inputs of the network, by bits per pixel" in text
 
 
 def test_images_seen_until_a_mark_is_reached(tmp_path):

@@ -75,7 +75,7 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
     with pytest.raises(ValueError, match=r"metrics.jsonl is damaged \(line 1 is not JSON.*copy"):
         read_metrics(path)
     path.write_text(json.dumps(whole[0] | {"step": "100"}) + "\n")
-    with pytest.raises(ValueError, match=r"damaged \(a step is no whole number\).*copy"):
+    with pytest.raises(ValueError, match=r"damaged \(a step is not a whole number\).*copy"):
         read_metrics(path)
     path.write_text('{"step": 1}\n')
     with pytest.raises(ValueError, match=r"damaged \(a line lacks accuracy, .*, seconds\).*copy"):

@@ -223,7 +223,7 @@ def test_networks_of_other_pictures_are_tested_with_a_warning(trained, tmp_path,
     config.data.update({"name": "synthetic", "classes": "cat,dog", "image_size": 16})
     config.data.update({"train_size": 2, "test_size": 4})
     robustness.evaluate_networks(config, tmp_path / "other")
-    assert caplog.text.count(", these are of synthetic (data.seed=0") == 2
+    assert caplog.text.count(", but are now given those of synthetic (data.seed=0") == 2
 
 
 def test_runs_of_one_name_are_told_apart_however_their_paths_are_spelt(
@@ -396,7 +396,7 @@ def test_draws_are_those_of_grids_begun_before():
 def test_the_mean_is_over_the_fifteen_alone_where_all_were_tested():
     fifteen = list(GROUPS["cifar10c"])
     over, chosen = tested_networks.averaged_over({"distortions": ["swirl", *fifteen]})
-    assert (over, chosen) == ("the 15 of CIFAR-10-C", fifteen)
+    assert (over, chosen) == ("the 15 corruptions of CIFAR-10-C", fifteen)
     assert tested_networks.averaged_over({"distortions": ["fog"]})[1] == ["fog"]
 
 

@@ -116,9 +116,9 @@ def test_shape_tells_cats_from_dogs_raw_and_hashed(thousands):
         ({"class_names": ("cat", "cat")}, r"\['cat', 'cat'\]; choose from cat, dog, truck"),
         ({"class_names": ()}, r"no classes \[\]; choose from cat, dog, truck"),
         ({"split": "validation"}, "unknown split 'validation'; choose one of train, test"),
-        ({"num_images": 0}, "number of images to draw must be 1 or more, got 0"),
-        ({"image_size": 7}, "drawn images must be 8 pixels wide or more, got 7"),
-        ({"seed": -1}, "seed of drawn images must be 0 to 4294967295, got -1"),
+        ({"num_images": 0}, "number of generated images must be 1 or more, got 0"),
+        ({"image_size": 7}, "generated images must be 8 pixels wide or more, got 7"),
+        ({"seed": -1}, "seed of generated images must be 0 to 4294967295, got -1"),
     ],
 )
 def test_bad_arguments(change, message):

@@ -1,6 +1,6 @@
 """Fig 5.5, row Adagrad: Adagrad instead of Adam, same learning rate.
 
-Expected: its steps shrink, so it learns little in as many.
+Expected: its steps shrink, so it learns little in the same number of steps.
 
 Measured after 1,000 steps, four seeds: test accuracy 58.2 % [56.6, 59.7], -14.5 points from
 Original's with the same seeds (worse); published after 10,000 steps: 49.1 %.

@@ -1,6 +1,6 @@
 """Fig 5.5, row Epoch 100: batches of 100 instead of 64.
 
-Expected: more pictures in as many steps, so a higher training accuracy.
+Expected: more images in the same number of steps, so a higher training accuracy.
 
 Measured after 1,000 steps, four seeds: test accuracy 73.6 % [71.2, 75.9], +0.9 points from
 Original's with the same seeds (not told apart after correction for twelve); published after 10,000

@@ -1,6 +1,6 @@
 """Fig 5.5, row Epoch 128: batches of 128 instead of 64.
 
-Expected: twice the pictures in as many steps, so a higher training accuracy.
+Expected: twice the images in the same number of steps, so a higher training accuracy.
 
 Measured after 1,000 steps, four seeds: test accuracy 73.9 % [73.1, 74.8], +1.3 points from
 Original's with the same seeds (not told apart after correction for twelve); published after 10,000

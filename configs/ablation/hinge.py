@@ -1,6 +1,6 @@
 """Fig 5.5, row Hinge: multiclass hinge loss instead of softmax cross-entropy.
 
-Expected: as accurate, since only pictures near the border still teach.
+Expected: as accurate, since only images near the decision boundary still teach.
 
 Measured after 1,000 steps, four seeds: test accuracy 71.4 % [70.1, 72.7], -1.2 points from
 Original's with the same seeds (not told apart after correction for twelve); published after 10,000

@@ -1,1 +1,1 @@
-"""Image sources: drawn, CIFAR-10, and the user's own files."""
+"""Image sources: generated pictures, CIFAR-10, and the user's own files."""

@@ -16,9 +16,9 @@ def load_npz(*, path: str) -> Dataset:
     """Reads ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``.
 
     Images are uint8 ``[N, H, W, 3]``, RGB, 0 to 255, of one size in both splits; labels are
-    integers ``[N]``, counted from 0. What they mean is in an array ``class_names`` (text, ``[K]``);
-    where there is none, their names are the numbers from 0 to the largest training label. Object
-    arrays (pickles) are never loaded.
+    integers ``[N]``, counted from 0. The class names are in an array ``class_names``, text ``[K]``;
+    without it, they are the numbers from 0 to the largest training label. Object arrays (pickles)
+    are never loaded.
 
     Args:
         path: a file that ``numpy.savez`` or ``numpy.savez_compressed`` wrote.
@@ -41,10 +41,10 @@ def load_npz(*, path: str) -> Dataset:
 
 
 def load_npy(*, root: str) -> Dataset:
-    """Maps ``train_images.npy``, ``train_labels.npy``, ``test_images.npy``, ``test_labels.npy``.
+    """Memory-maps ``train_images.npy`` and ``test_images.npy``, and reads ``*_labels.npy``.
 
-    As ``load_npz``, but images stay in their files, which may be larger than the memory: what a
-    step needs is read when it is needed. ``class_names.npy`` is optional.
+    As ``load_npz``, but images stay in their files, which may be larger than memory: what a step
+    needs is read when it is needed. ``class_names.npy`` is optional.
 
     Args:
         root: the folder that holds them.
@@ -84,7 +84,7 @@ def _as_dataset(path: str, arrays: dict[str, np.ndarray]) -> Dataset:
     if sizes[0] != sizes[1]:
         raise ValueError(
             f"{path} has train_images of {sizes[0][0]} x {sizes[0][1]} and test_images of "
-            f"{sizes[1][0]} x {sizes[1][1]} pixels: they must have one size"
+            f"{sizes[1][0]} x {sizes[1][1]} pixels: they must have the same size"
         )
     names = _class_names(path, arrays)
     for split in SPLITS:
@@ -130,7 +130,7 @@ def _read_arrays(path: str, names: Sequence[str]) -> dict[str, np.ndarray]:
         ) from error
     unnamed = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if unnamed:
-        raise ValueError(f"{listed(unnamed)} in {path} is no array: save it with numpy.savez")
+        raise ValueError(f"{listed(unnamed)} in {path} is not an array: save it with numpy.savez")
     return arrays
 
 
@@ -140,7 +140,7 @@ def _check_images(what: str, images: np.ndarray) -> None:
         raise ValueError(f"{found}, wanted uint8 [N, H, W, 3]: store the values 0 to 255 as uint8")
     if images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 1):
         raise ValueError(
-            f"{found}, wanted uint8 [N, H, W, 3]: repeat grey values for the three channels, with "
+            f"{found}, wanted uint8 [N, H, W, 3]: repeat gray values for the three channels, with "
             "numpy.repeat(images.reshape(N, H, W, 1), 3, axis=3)"
         )
     if images.ndim == 4 and images.shape[3] != 3 and images.shape[1] == 3:

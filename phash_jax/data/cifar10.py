@@ -81,7 +81,7 @@ def load(*, data_dir: str) -> Dataset:
         batch files, with the ids of TFDS: image ``i`` of the training split is ``train_{i:05d}``.
 
     Raises:
-        FileNotFoundError: not prepared, and the archive is neither there nor to be had.
+        FileNotFoundError: not prepared, and the archive is neither there nor downloadable.
         ValueError: the archive or the prepared folder is damaged, or in a format other than
             ArrayRecord.
     """
@@ -175,7 +175,7 @@ def prepare(*, data_dir: str, archive: Archive = OFFICIAL) -> None:
         archive: the archive to prepare from.
 
     Raises:
-        FileNotFoundError: the archive is neither there nor to be had, or ``data_dir`` is not
+        FileNotFoundError: the archive is neither there nor downloadable, or ``data_dir`` is not
             writable.
         ValueError: the archive is not the one expected.
     """
@@ -234,7 +234,7 @@ def prepare(*, data_dir: str, archive: Archive = OFFICIAL) -> None:
     except OSError as error:
         # Another run that prepared the same folder meanwhile has put its own in place.
         if not _is_prepared(folder):
-            # Not from it: a full disk would be taken for the workdir's.
+            # Not chained: a full disk would be reported as the workdir's.
             raise not_found(error) from None
 
 
@@ -298,7 +298,7 @@ def _read_archive(
 ) -> dict[str, tuple[UInt8[np.ndarray, "n 32 32 3"], Integer[np.ndarray, " n"]]]:
     """Images and labels of both splits, in the order of the files.
 
-    A record is one byte of label and 3072 of picture: three planes, red first, each by rows.
+    A record is one byte of label and 3072 of image: three planes, red first, each by rows.
     """
     contents = {}
     wanted = {name for names in _SPLIT_FILES.values() for name in names}

@@ -66,7 +66,7 @@ def validate(dataset: Dataset) -> Dataset:
     if dataset.train.images.shape[1:] != dataset.test.images.shape[1:]:
         raise ValueError(
             f"train images are {list(dataset.train.images.shape[1:])}, "
-            f"test images {list(dataset.test.images.shape[1:])}: they must have one size"
+            f"test images {list(dataset.test.images.shape[1:])}: they must have the same size"
         )
     return dataset
 
@@ -74,7 +74,7 @@ def validate(dataset: Dataset) -> Dataset:
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 over shapes, class names, labels, ids and images.
 
-    Of images in mapped files, which may be larger than the memory, some are looked at.
+    Of memory-mapped images, which may be larger than memory, only some are read.
     """
     sha = hashlib.sha256(repr(dataset.class_names).encode())
     for name in SPLITS:
@@ -101,7 +101,7 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     if unknown or len(set(class_names)) != len(class_names):
         raise ValueError(
             f"data.classes names {', '.join(unknown or class_names)}, unknown here or given twice: "
-            f"choose of {', '.join(dataset.class_names)}, or all with --config.data.classes="
+            f"choose from {', '.join(dataset.class_names)}, or all with --config.data.classes="
         )
     new_label = np.full(len(dataset.class_names), -1, np.int32)
     for new, name in enumerate(class_names):
@@ -110,7 +110,7 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     def keep(split: Split) -> Split:
         labels = new_label[split.labels]
         kept = labels >= 0
-        # Without a copy: they may be files larger than the memory.
+        # Without a copy: they may be files larger than memory.
         if kept.all():
             return dataclasses.replace(split, labels=labels)
         return Split(split.images[kept], labels[kept], split.ids[kept])
@@ -125,9 +125,9 @@ def check_share(share: float) -> None:
 
 
 def hold_out(dataset: Dataset, share: float) -> Dataset:
-    """Tests the last training images of each class in the place of the test images; copies.
+    """Makes the last training images of each class the test split; copies.
 
-    A smaller share holds out some of the same images, and none that a larger one trains with.
+    What a smaller share holds out is part of what a larger one does.
 
     Args:
         dataset: its test split is left out.
@@ -135,7 +135,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
 
     Raises:
         ValueError: the share is not from 0 to below 1, or a class has no image left in one of the
-            two.
+            two parts.
     """
     check_share(share)
     if not share:
@@ -148,7 +148,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         if not 0 < count < len(of_class):
             raise ValueError(
                 f"data.validation_share={share} of the {len(of_class)} training images of {name} "
-                f"is {count}: both parts need one at least"
+                f"is {count}: both parts need at least one"
             )
         is_held_out[of_class[-count:]] = True
 
@@ -170,7 +170,7 @@ def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
         return dataset
     train = dataset.train
     repeated = Split(
-        # Of mapped images the copies are not mapped.
+        # The copies of memory-mapped images are not mapped.
         np.tile(np.asarray(train.images), (repeats, 1, 1, 1)),
         np.tile(train.labels, repeats),
         np.tile(train.ids, repeats),
@@ -186,7 +186,7 @@ def scramble(images: np.ndarray) -> np.ndarray:
 
     Returns:
         uint8 ``[N, H, W, 3]`` with the same bytes in other places: each colour plane of the
-        result holds a third of the picture's rows, squeezed, all three colours side by side.
+        result holds a third of the image's rows, squeezed, all three colours side by side.
     """
     n, h, w, c = images.shape
     return np.ascontiguousarray(images.reshape(n, c, h, w).transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-"""The user's own images, by what lies at a path: arrays or a folder of pictures."""
+"""The user's own images: arrays or a folder of pictures, whichever lies at a path."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def load(*, path: str, image_size: int) -> Dataset:
 
     Raises:
         FileNotFoundError: there is nothing at ``path``, or a folder without its splits.
-        ValueError: neither an .npz nor a folder, or what the three functions refuse.
+        ValueError: neither an .npz nor a folder, or something that the three functions refuse.
     """
     if not path:
         raise ValueError(
@@ -42,7 +42,7 @@ def load(*, path: str, image_size: int) -> Dataset:
 
 
 def holds_arrays(path: str) -> bool:
-    """Whether there are arrays at ``path``, whose images keep their size, or pictures."""
+    """Whether ``path`` holds arrays, whose images keep their size, and not pictures."""
     place = Path(path).expanduser()
     return place.suffix.lower() == ".npz" or _has_npy(place)
 

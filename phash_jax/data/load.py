@@ -23,7 +23,7 @@ from phash_jax.data.dataset import (
 def _load_synthetic(data: ml_collections.ConfigDict) -> Dataset:
     from phash_jax.data import synthetic
 
-    # Only the classes asked for are drawn, so that the sizes are those of the config.
+    # Only the classes asked for are generated, so that the sizes are those of the config.
     classes = tuple(names(data.classes)) or synthetic.CLASS_NAMES
 
     def split(name: str, num_images: int) -> Split:
@@ -64,7 +64,7 @@ def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
     Raises:
         ValueError: an unknown source or class, a share that cannot be held out, or images and
             labels that do not fit each other.
-        FileNotFoundError: the source's files are missing; the message says which would do.
+        FileNotFoundError: the source's files are missing; the message says which are wanted.
     """
     dataset = choose(SOURCES, data.name, "data.name")(data)
     if chosen := tuple(names(data.classes)):
@@ -86,7 +86,7 @@ def load_dataset(data: ml_collections.ConfigDict) -> Dataset:
 
 
 def load_in_all(data: ml_collections.ConfigDict) -> Dataset:
-    """As ``load_dataset``, in every process of a job, which must have loaded the same.
+    """As ``load_dataset``, in every process of a job; all must have loaded the same.
 
     Raises:
         ValueError: it cannot be loaded, or the processes have not loaded the same.
@@ -95,7 +95,7 @@ def load_in_all(data: ml_collections.ConfigDict) -> Dataset:
     dataset = processes.in_all(lambda: load_dataset(data), "pictures")
     if processes.count() > 1 and not processes.all_have(fingerprint(dataset)):
         raise ValueError(
-            "not all processes have loaded the same pictures: they need one folder that all see, "
-            "or folders that hold the same, each picture readable in all"
+            "not all processes have loaded the same images: they need one folder that all see, or "
+            "folders with the same contents, and every process must be able to read every file"
         )
     return dataset

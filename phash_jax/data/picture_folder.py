@@ -21,13 +21,13 @@ def load_folder(*, root: str, image_size: int) -> Dataset:
     """Reads the PNG and JPEG files ``root/<split>/<class>/*``, splits ``train`` and ``test``.
 
     The classes are the folders of ``train``, sorted by name; ``test`` must have the same. Files
-    are taken in the order of their names; those that end otherwise than in .png, .jpg or .jpeg (in
-    any case), and names that begin with a dot, are passed over. A picture is turned as its EXIF
+    are taken in the order of their names; names that do not end in .png, .jpg or .jpeg (upper or
+    lower case), or that begin with a dot, are passed over. A picture is turned as its EXIF
     orientation says, converted to RGB (transparency is dropped, not blended) and, if it is not
     ``image_size`` x ``image_size``, stretched to that, without keeping its aspect ratio, by
     Pillow's bilinear filter, which averages over the covered area when it shrinks.
 
-    Files that cannot be read (damaged, empty, neither PNG nor JPEG inside, grey of more than 8
+    Files that cannot be read (damaged, empty, neither PNG nor JPEG inside, gray of more than 8
     bits, or so large that Pillow takes them for a decompression bomb) are left out and listed in
     the log, each with the reason.
 
@@ -103,7 +103,7 @@ def _read_split(
         """Fills ``images[i]``, or says why that cannot be done."""
         try:
             images[i] = _decode(files[i], image_size)
-        # Pillow's decoders raise what they come across: OSError, SyntaxError, struct.error, ...
+        # Pillow's decoders raise errors of many kinds: OSError, SyntaxError, struct.error, ...
         except Exception as error:
             return f"{ids[i]}: {error or type(error).__name__}"
         return ""
@@ -136,17 +136,17 @@ def _read_split(
                     else f"wanted files that end in {listed(EXTENSIONS)}"
                 )
             )
-    # A copy would take the memory twice.
+    # A copy would take twice the memory.
     images = images if kept.all() else images[kept]
     return Split(images, labels[kept], np.array(ids)[kept]), skipped
 
 
 def _decode(path: Path, image_size: int) -> UInt8[np.ndarray, "size size 3"]:
-    # Only these two: by content Pillow would open many formats, one by running Ghostscript.
+    # Only these two: Pillow would open files of many formats, one of them by running Ghostscript.
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(
-                f"grey of more than 8 bits (Pillow mode {image.mode}): save it as 8 bits"
+                f"gray of more than 8 bits (Pillow mode {image.mode}): save it as 8 bits"
             )
         image = ImageOps.exif_transpose(image).convert("RGB")
     if image.size != (image_size, image_size):

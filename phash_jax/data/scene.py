@@ -36,7 +36,7 @@ def _gradient(share: Plane, start: Array, end: Array) -> Float32[Array, "size si
 
 
 def _paint(picture, distance: Plane, colour, pixel: float):
-    """Covers the inside of a shape; its border is one pixel soft."""
+    """Covers the inside of a shape; its border is blurred over one pixel."""
     cover = jnp.clip(0.5 - distance / pixel, 0, 1)[..., None]
     return picture * (1 - cover) + colour * cover
 
@@ -111,7 +111,7 @@ def _landscape(x: Plane, y: Plane, pixel: float) -> Float32[Array, "size size 3"
 def _harbour(x: Plane, y: Plane, pixel: float) -> Float32[Array, "size size 3"]:
     picture = _gradient((y + 1) / 1.1, _rgb(14, 18, 52), _rgb(70, 62, 112))
     for step in range(24):
-        # The fractional parts of multiples of irrational numbers: scattered, but always alike.
+        # The fractional parts of multiples of irrational numbers: scattered, but always the same.
         at = (2 * (step * 0.754878 % 1) - 1, 0.9 * (step * 0.569840 % 1) - 1)
         picture = _paint(picture, _disc(x, y, at=at, radius=0.012), _rgb(236, 236, 220), pixel)
     picture = _paint(picture, _disc(x, y, at=(0.55, -0.55), radius=0.2), _rgb(250, 244, 214), pixel)

@@ -137,7 +137,7 @@ def draw(
     """Draws one picture of the class ``label``, an index into ``CLASS_NAMES``.
 
     Args:
-        key: decides everything but the class; the same scene at every size, but for the noise.
+        key: decides all but the class; the scene is the same at every size, except for noise.
         label: integer scalar, 0 to 2; may be traced.
         image_size: side of the picture, pixels; static.
 
@@ -198,7 +198,7 @@ def generate(
         labels: int32 ``[num_images]``, indices into ``class_names``.
 
     Raises:
-        ValueError: an argument is none of the above; the message says which.
+        ValueError: an argument is not as described; the message says which.
     """
     class_names = tuple(class_names)
     unknown = [name for name in class_names if name not in CLASS_NAMES]
@@ -210,12 +210,12 @@ def generate(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     if not 0 <= seed < 2**32:
-        raise ValueError(f"the seed of drawn images must be 0 to {2**32 - 1}, got {seed}")
+        raise ValueError(f"the seed of generated images must be 0 to {2**32 - 1}, got {seed}")
     if num_images < 1:
-        raise ValueError(f"the number of images to draw must be 1 or more, got {num_images}")
+        raise ValueError(f"the number of generated images must be 1 or more, got {num_images}")
     if image_size < _MIN_IMAGE_SIZE:
         raise ValueError(
-            f"drawn images must be {_MIN_IMAGE_SIZE} pixels wide or more, got {image_size}"
+            f"generated images must be {_MIN_IMAGE_SIZE} pixels wide or more, got {image_size}"
         )
     # Named, because the data must not change with jax_default_prng_impl.
     key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), SPLITS.index(split))
@@ -249,7 +249,7 @@ def _balanced_labels(seed, split, num_images, num_classes):
 
 
 def _in_ranges(numbers, ranges, *, row=None):
-    """Numbers from 0 to 1, one per entry, moved to the entry's range or to row ``row`` of it."""
+    """Numbers from 0 to 1, one per entry, scaled to the entry's range or to row ``row`` of it."""
     low, high = np.moveaxis(np.array(list(ranges.values()), np.float32), -1, 0)
     if row is not None:
         low, high = jnp.asarray(low)[:, row], jnp.asarray(high)[:, row]
@@ -265,7 +265,7 @@ def _length(x, y):
 
 
 def _ellipse(x, y, width, height):
-    # The distance to first order, which is exact on the edge, where alone it is seen.
+    # The distance to first order, which is exact on the edge, the only place where it is seen.
     radius = _length(x / width, y / height)
     return radius * (radius - 1) / (_length(x / width**2, y / height**2) + 1e-6)
 
@@ -365,7 +365,7 @@ def _animal(trait, scene, canvas, x, y, pixel):
     y = y - 0.12
     canvas = _head(trait, canvas, x, y, pixel, coat=coat, marking=marking, accent=accent)
     canvas = _eyes(trait, scene, canvas, x - trait["turn"], y - trait["nod"], pixel)
-    # What stands out of a head moves the most when it turns.
+    # What sticks out of a head moves the most when it turns.
     x = x - trait["muzzle_reach"] * trait["turn"]
     y = y - trait["muzzle_reach"] * trait["nod"] + 0.1 + 0.5 * trait["muzzle_height"]
     canvas = _muzzle(trait, canvas, x, y, pixel, marking=marking)
@@ -404,7 +404,7 @@ def _head(trait, canvas, x, y, pixel, *, coat, marking, accent):
     head = _ellipse(x, y, width * (1 - trait["jaw"] * y / height), height)
     canvas = _paint(canvas, head - 0.02, rim, pixel)
     canvas = _paint(canvas, head, coat, pixel)
-    # Hanging ears lie before the head.
+    # Hanging ears lie in front of the head.
     canvas = _paint(canvas, ear - 0.02, rim, pixel, shown=hangs)
     return _paint(canvas, ear, accent, pixel, shown=hangs)
 
@@ -440,7 +440,7 @@ def _whiskers(trait, scene, canvas, x, y, pixel):
 
 
 def _truck(trait, scene, canvas, x, y, pixel):
-    """A lorry seen from the side: a load on a frame, a cab before it, two or three axles."""
+    """A lorry seen from the side: a load on a frame, a cab in front, two or three axles."""
     coat, marking, accent = _coat_colours(scene, x, y)
     y = y + 0.35
     cargo, cab = trait["cargo_length"], trait["cab_length"]
@@ -487,7 +487,7 @@ def _cover(scene, canvas, x, y, pixel):
 
 def _white_noise(key, size):
     """Uniform noise ``[size, size, 3]`` of mean 0 and standard deviation 1."""
-    # Random words are the dearest part of a small picture: ten bits per value, three in a word.
+    # Random words are the costliest part of a small picture: ten bits per value, three in a word.
     words = jax.random.bits(key, (size, size), jnp.uint32)
     values = (words[..., None] >> jnp.arange(0, 30, 10, dtype=jnp.uint32)) & 1023
     return (values.astype(jnp.float32) - 511.5) * (12**0.5 / 1024)

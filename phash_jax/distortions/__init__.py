@@ -36,7 +36,7 @@ def _checked(name: str, distortion: Distortion) -> Distortion:
         check_uint8(image, name)
         if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(
-                f"{name} takes one image [H, W, 3], for more jax.vmap; got {image.shape}"
+                f"{name} takes one image [H, W, 3] (jax.vmap for more), got {image.shape}"
             )
         if not isinstance(severity, jax.Array):
             severity = whole_number(severity, "severity", least=0, most=MAX_SEVERITY)

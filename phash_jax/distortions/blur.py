@@ -3,8 +3,8 @@
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_c.py).
 
-Blurs along rows and columns are products with constant matrices, whose elements hold what lies
-beyond the edges too.
+Blurs along rows and columns are products with constant matrices, whose elements also account for
+what lies beyond the edges.
 """
 
 import functools
@@ -116,8 +116,9 @@ def defocus_blur(
 ) -> UInt8[Array, "h w c"]:
     """Blurs with an antialiased disk; the image is mirrored at its edge pixels.
 
-    The means of few pixels are often whole numbers, which the last cast keeps or cuts by one as
-    the 30th bit says: so they are summed in integers, as exactly as the original's doubles.
+    The means of few pixels are often whole numbers, and the 30th bit decides whether the last cast
+    keeps them or cuts them by one: so they are summed in integers, as exactly as the original's
+    doubles.
 
     Args:
         key: not used.
@@ -135,13 +136,13 @@ def _sum_exactly(
     *,
     edge: str,
 ) -> tuple[Int32[Array, "h w c"], Int32[Array, "h w c"], Int32[Array, "h w c"]]:
-    """A symmetric 5x5 convolution in integers: what is whole of it, and 36 bits of its fraction."""
+    """A symmetric 5x5 convolution in integers: its whole part, and 36 bits of its fraction."""
     high, low = (at_severity(limb, severity) for limb in limbs)
     height, width, _ = image.shape
     padded = image.astype(jnp.int32)
     for axis, size in enumerate((height, width)):
         padded = jnp.take(padded, _EDGES[edge](np.arange(-2, size + 2), size), axis=axis)
-    # Pixels equally far away have one weight, so they are added up first.
+    # Pixels equally far away have the same weight, so they are added up first.
     rings: dict[tuple[int, int], Array] = {}
     for y, x in np.ndindex(5, 5):
         ring = tuple(sorted((abs(y - 2), abs(x - 2))))
@@ -169,7 +170,7 @@ def _disk_limbs():
 
 
 def _disk(radius: float, sigma: float) -> Float64[np.ndarray, "5 5"]:
-    """A disk of so many pixels, blurred 3x3, in the single precision of the original."""
+    """A disk of a radius in pixels, blurred 3x3, in the single precision of the original."""
     offsets = np.arange(-2, 3)
     disk = (offsets[:, None] ** 2 + offsets**2 <= radius**2).astype(np.float32)
     disk /= disk.sum(dtype=np.float32)
@@ -191,9 +192,9 @@ def glass_blur(
     the two, but copies.)
 
     Args:
-        key: decides the neighbours, ``jax.random.bits(key, (h, w), jnp.uint32)``: whether one row
-            up and one column to the left at the first time (the two lowest bits), and at the
-            second.
+        key: decides the neighbours, ``jax.random.bits(key, (h, w), jnp.uint32)``: the two lowest
+            bits say whether one row up and one column to the left at the first time, the next two
+            at the second.
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
@@ -207,7 +208,7 @@ def _glass(
     height, width, channels = image.shape
     inner = (jnp.arange(height) >= 2)[:, None] & (jnp.arange(width) >= 2)
     times = at_severity(_GLASS_TIMES, severity)
-    # Where each pixel's colour comes from, followed back through both times, and one gather.
+    # Where each pixel's colour comes from, followed back through both times; then one gather.
     source = here = jnp.arange(height * width).reshape(height, width)
     for time in reversed(range(max(_GLASS_TIMES))):
         steps = (bits >> 2 * time & 1) * width + (bits >> 2 * time + 1 & 1)
@@ -220,8 +221,8 @@ def _glass(
 def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[Array, "h w c"]:
     """A Gaussian so narrow that the result is a whole number for many pixels.
 
-    Cutting off its decimals, the original loses one where its doubles happen to lie just below the
-    whole number. They do so for some values of a flat picture, and are taken to for the same values
+    Cutting off decimals, the original loses 1 where its doubles happen to lie just below the whole
+    number. They do so for some values of a flat picture, and are assumed to for the same values
     elsewhere.
     """
     limbs, losing = _glass_tables()
@@ -230,12 +231,12 @@ def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[A
     just_above = (high == 0) & (low < _TIE)
     just_below = (high == mask) & (low > mask - _TIE)
     nearest = whole + just_below
-    # Bits of eight words: over a table of 256 values XLA's compiler for TPU ran out of memory.
+    # Bits of eight words: with a table of 256 values XLA's compiler for TPU ran out of memory.
     words = list(at_severity(losing, severity))
     for bit in (7, 6, 5):
         lower, upper = words[: len(words) // 2], words[len(words) // 2 :]
         is_upper = nearest >> bit & 1 == 1
-        # Of two constants jax 0.11 takes jnp.where for unsharded, also where the condition is not.
+        # jnp.where of two constants is unsharded to jax 0.11, even if the condition is sharded.
         words = [w ^ (w ^ u) * is_upper for w, u in zip(lower, upper, strict=True)]
     is_losing = (words[0] >> (nearest & 31).astype(jnp.uint32) & 1).astype(jnp.int32)
     kept = nearest - is_losing
@@ -248,9 +249,9 @@ _TIE = 2**11
 
 @functools.cache
 def _glass_tables():
-    """Kernels as limbs, and the values that a flat picture loses one of, as bits of eight words.
+    """Kernels as limbs; and which values of a flat picture lose 1, as bits of eight words.
 
-    As SciPy sums in doubles, in its order.
+    The latter by summing in doubles as SciPy does, in its order.
     """
     kernels, losing = [], []
     for sigma in _GLASS_SIGMA:

@@ -21,7 +21,7 @@ _SATURATION = ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2))
 def brightness(
     key: Key[Array, ""], image: UInt8[Array, "h w 3"], severity: Severity
 ) -> UInt8[Array, "h w 3"]:
-    """Raises the value of HSV, hue and saturation staying.
+    """Raises the value of HSV; hue and saturation stay.
 
     Args:
         key: not used.
@@ -39,7 +39,7 @@ def _brighter() -> UInt8[np.ndarray, " entries"]:
     """Per severity, largest channel and channel: the channel with the value raised, in doubles.
 
     With the same hue and saturation all three channels grow alike; black becomes gray. Results are
-    whole numbers so often that single precision would cut many of them down to another.
+    whole numbers so often that single precision would cut many of them down to the next.
     """
     value, channel = np.arange(256)[:, None] / 255.0, np.arange(256) / 255.0
     saturation = np.where(value > 0, (value - channel) / np.where(value > 0, value, 1), 0)
@@ -84,7 +84,7 @@ def saturate(
     return unless_clean(severity, image, from_unit(value * (1 - wanted * share) + _WHOLE))
 
 
-# Results that are whole numbers but for rounding are to stay so.
+# Results that are whole numbers except for rounding must stay whole.
 _WHOLE = 1e-6
-# A gray pixel has hue 0, so what saturation it is given makes it red.
+# A gray pixel has hue 0, so any saturation that it is given makes it red.
 _GRAY_IS_RED = np.array([0, 1, 1], np.float32)

@@ -21,7 +21,7 @@ def crystallize(
 ) -> UInt8[Array, "h w c"]:
     """Fills the Voronoi cells of random sites with their mean colours, as "crystallize" filters do.
 
-    One site lies in every square of a grid, anywhere in it with the same probability. Means are
+    One site lies in every square of a grid, anywhere in it with equal probability. Means are
     rounded to the nearest integer.
 
     Args:
@@ -65,7 +65,7 @@ def voronoi(
     rows, columns = -(-height // cell_size), -(-width // cell_size)
     sites = _sites(key, rows, columns, cell_size)
     numbers = jnp.arange(rows * columns, dtype=jnp.int32).reshape(rows, columns)
-    # As the sites are, different on the devices of a user's shard_map or not.
+    # Varies over the devices of a user's shard_map only if the sites do.
     zero = 0 * sites[0, 0, 0]
     # Beyond the grid lie sites that nothing is near.
     border = ((_REACH, _REACH), (_REACH, _REACH))
@@ -91,7 +91,7 @@ def voronoi(
     shape = (*y.shape, *x.shape)
     none = (jnp.full(shape, jnp.inf) + zero, jnp.zeros(shape, jnp.int32) + zero.astype(jnp.int32))
     _, cell = lax.fori_loop(0, (2 * _REACH + 1) ** 2, compare, none)
-    # One axis at a time, all that a reshape of sharded images may split or join.
+    # One axis at a time: a reshape of sharded images may split or join no more.
     return cell.reshape(*y.shape, x.size).reshape(y.size, x.size)[:height, :width]
 
 

@@ -1,4 +1,4 @@
-"""A test set distorted: which key each image's draw has, and what may be asked for."""
+"""Distorting a test set: the key of each image's draw, and checks of what is asked for."""
 
 import zlib
 
@@ -11,7 +11,7 @@ from phash_jax.distortions.severity import MAX_SEVERITY
 
 
 def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
-    """The key of one distortion's draw; an image's own is this folded with its number.
+    """The key of one distortion's draw; folded with an image's number it is that image's own.
 
     The same at every severity, so that severities of one image differ in strength only.
     """
@@ -26,7 +26,7 @@ def distort_batch(distortion: Distortion, key, images, numbers, severity):
 
 
 def undistorted(key, image, severity):
-    """The image as it is: what stands in the place of a distortion for ``CLEAN``."""
+    """The image as it is: the distortion for ``CLEAN``."""
     return image
 
 
@@ -42,5 +42,5 @@ def severities_of(text: str) -> list[int]:
 
 
 def check_seed(seed: int) -> None:
-    """ValueError for a ``config.distortions.seed`` that is no seed of its own."""
+    """ValueError for a ``config.distortions.seed`` that is not from 0 to 2**32 - 1."""
     whole_number(seed, "distortions.seed", least=0, most=2**32 - 1)

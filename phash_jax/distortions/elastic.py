@@ -96,7 +96,7 @@ def _inverse_affine(moves: Float32[Array, "3 2"], shape: tuple[int, int]) -> Flo
     d_x = (to_second - to_third) / (2 * reach)
     determinant = d_x[0] * d_y[1] - d_x[1] * d_y[0]
     inverse = jnp.array([[d_y[1], -d_y[0]], [-d_x[1], d_x[0]]]) / determinant
-    # It moves the whole picture: less than float32 would show.
+    # It moves the whole image: less precision than float32's would show.
     offset = corners[0] - jnp.matmul(inverse, moved[0], precision=jax.lax.Precision.HIGHEST)
     return jnp.concatenate([inverse, offset[:, None]], 1)
 
@@ -104,7 +104,7 @@ def _inverse_affine(moves: Float32[Array, "3 2"], shape: tuple[int, int]) -> Flo
 def _warp(
     values: Float32[Array, "h w c"], matrix: Float32[Array, "2 3"]
 ) -> Float32[Array, "h w c"]:
-    """Takes each pixel from where ``matrix`` says, as OpenCV's ``warpAffine`` rounds places."""
+    """Takes each pixel from where ``matrix`` says, rounding places as OpenCV's ``warpAffine``."""
     height, width, _ = values.shape
     scaled = matrix * 2**_PLACE_BITS
     half = 2 ** (_PLACE_BITS - _FRACTION_BITS - 1)

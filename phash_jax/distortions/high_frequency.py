@@ -15,10 +15,10 @@ _DEVIATION = (8 / 9) ** 0.5
 def high_frequency_noise(
     key: Key[Array, ""], *, shape: tuple[int, int, int]
 ) -> Float32[Array, "h w c"]:
-    """White Gaussian noise less its mean over 3x3 pixels, standard deviation 1 per value.
+    """White Gaussian noise minus its mean over 3x3 pixels, standard deviation 1 per value.
 
-    What changes slowly is taken away; every channel has its own. The image's edges are joined, so
-    that its borders are as noisy as its middle.
+    So nothing in it changes slowly; every channel has its own noise. Opposite edges are joined, so
+    that the borders are as noisy as the middle.
 
     Args:
         key: decides the noise.
@@ -46,7 +46,7 @@ def contrast_and_noise(
     Args:
         key: decides the noise.
         image: one uint8 image, 0 to 255, any size.
-        level: see ``contrast_level``; 0 leaves the contrast.
+        level: see ``contrast_level``; 0 leaves the contrast as it is.
         amplitude: standard deviation of the noise, gray levels; 0 adds none.
     """
     return add_noise(key, contrast_level(image, level=level), amplitude=amplitude)

@@ -1,8 +1,8 @@
 """JPEG compression of CIFAR-10-C, bit for bit as Pillow's libjpeg-turbo compresses and decodes.
 
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_c.py). Only what
-loses something is done, in the integers of libjpeg: colours, chroma at half the size, the accurate
+Perturbations" (2019), with the parameters for CIFAR-10 (robustness, make_cifar_c.py). Only the
+lossy steps are done, in the integers of libjpeg: colours, chroma at half the size, the accurate
 integer cosine transform, quantisation, and back with smooth chroma. Coding to bytes loses nothing.
 """
 
@@ -106,7 +106,7 @@ def _padded(plane: Int32[Array, "h w"], rows: int, columns: int) -> Int32[Array,
 
 
 def _halved(plane: Int32[Array, "h w"]) -> Int32[Array, "_ _"]:
-    """Means of 2x2, with whole blocks; halves are rounded down and up by turns along a row."""
+    """Means of 2x2, with whole blocks; halves are rounded down and up alternately along a row."""
     plane = _padded(plane, 2, 2 * _SIDE)
     height, width = plane.shape
     rows = plane.reshape(height // 2, 2, width)
@@ -117,7 +117,7 @@ def _halved(plane: Int32[Array, "h w"]) -> Int32[Array, "_ _"]:
 def _doubled(
     plane: Int32[Array, "a b"], height: int, width: int
 ) -> Int32[Array, "{height} {width}"]:
-    """Twice as high and wide, three parts of the nearest to one of the next in either direction."""
+    """Twice as high and wide: three parts of the nearest to one of the next along either axis."""
     if plane.shape[1] <= 2:
         # Too narrow for libjpeg to smooth.
         return jnp.repeat(jnp.repeat(plane, 2, 0), 2, 1)[:height, :width]
@@ -135,7 +135,7 @@ def _lossy(plane: Int32[Array, "h w"], table: Int32[Array, "8 8"]) -> Int32[Arra
     """Transforms, quantises and transforms back every 8x8 block."""
     height, width = plane.shape
     # [y in the block, x in the block, rows of blocks, columns of blocks]
-    # One axis at a time, all that a reshape of sharded images may split or join.
+    # One axis at a time: a reshape of sharded images may split or join no more.
     by_rows = (height // _SIDE, _SIDE, width)
     blocks = plane.reshape(by_rows).reshape(*by_rows[:2], width // _SIDE, _SIDE)
     blocks = blocks.transpose(1, 3, 0, 2)

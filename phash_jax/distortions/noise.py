@@ -75,7 +75,7 @@ def impulse_noise(
 def shot_noise(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
-    """Counts photons: a value of 0..1 becomes a Poisson deviate with ``c`` times it as mean, by c.
+    """Counts photons: a value v of 0..1 becomes a Poisson deviate of mean ``c v``, divided by c.
 
     Deviates come from 32 random bits and a table made in double precision by the alias method
     (Walker, 1977): their distribution is Poisson's to within 1e-7 in total variation, and what has
@@ -103,7 +103,7 @@ def _photons(
     return look_up(bytes_of, level * _COLUMNS + count)
 
 
-# More photons than _PHOTONS are 255 all the same, so 512 columns hold every count that matters.
+# More photons than _PHOTONS give 255 anyway, so 512 columns hold every count that matters.
 _COLUMN_BITS = 9
 _COLUMNS = 2**_COLUMN_BITS
 _FRACTION_BITS = 32 - _COLUMN_BITS
@@ -111,7 +111,7 @@ _FRACTION_BITS = 32 - _COLUMN_BITS
 
 @functools.cache
 def _alias_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Per severity, value and column: its share (23 bits) and its alias (9 bits); per count: byte.
+    """Per severity, value and column its share (23 bits) and alias (9 bits); per count its byte.
 
     A deviate is a column drawn with probability 1/512 or, beyond the column's share, its alias.
     """

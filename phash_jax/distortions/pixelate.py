@@ -23,8 +23,8 @@ def pixelate(
 ) -> UInt8[Array, "h w c"]:
     """Reduces the image to 95 to 65 % of its size by Pillow's BOX filter and enlarges it again.
 
-    Enlarging by BOX repeats pixels, so both are one: every pixel is the mean of the few that went
-    into its reduced one, rounded after either axis. A side shorter than 2 is not reduced.
+    Enlarging by BOX repeats pixels, so both are done at once: every pixel is the mean of the few
+    that went into its reduced one, rounded after each axis. A side shorter than 2 is not reduced.
 
     Args:
         key: not used.
@@ -34,7 +34,8 @@ def pixelate(
     height, width, _ = image.shape
     wide, tall = (_mean_along(axis, size, severity) for axis, size in ((1, width), (0, height)))
     values = image.astype(jnp.int32)
-    # As in Pillow 13, what shrinks most may go first: in very tall images at some severities.
+    # As in Pillow 13, the axis that shrinks most may go first: in very tall images at some
+    # severities.
     rule = PILLOW_GENERATIONS["13.0"].vertical_first
     rows_first = np.array(
         [rule(height, width, _reduced(height, s), _reduced(width, s)) for s in _SHARES]

@@ -1,4 +1,4 @@
-"""What every distortion by severity shares: its parameters, severity 0, values from 0 to 1."""
+"""What all distortions by severity share: parameters, severity 0, values from 0 to 1."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def at_severity(per_severity: Sequence | np.ndarray, severity: Severity) -> Arra
 
     Args:
         per_severity: five numbers or arrays of one shape.
-        severity: 0 to 5; at 0 the result is that of 1, since nothing is done with it.
+        severity: 0 to 5; at 0 the result is that of 1, since it is not used.
     """
     table = np.asarray(per_severity)
     if len(table) != MAX_SEVERITY:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float32, Int32, Key, UInt8
 from phash_jax.distortions.blur import apply_matrices, gaussian_matrices, reflect_101
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
-# Mean and deviation of the liquid, and from where it counts.
+# Mean and deviation of the liquid, and the level from which it counts.
 _LIQUID = (
     (0.62, 0.1, 0.7),
     (0.65, 0.1, 0.7),
@@ -31,7 +31,7 @@ _IS_MUD = (False, False, False, True, True)
 _WATER = (175 / 255, 238 / 255, 238 / 255)
 _MUD = (63 / 255, 42 / 255, 20 / 255)
 
-# Thresholds of the edges' gradients, and from where on a distance is far.
+# Thresholds of the edges' gradients, and the distance from which on all count the same.
 _WEAK, _STRONG = 50, 150
 _FAR = 20
 # tan(22.5 degrees) in 2^-15, as OpenCV has it.
@@ -188,7 +188,7 @@ def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
                 (2, 2): 2 * diagonal,
             }[small, large]
     height, width = edge.shape
-    # Not jnp.where of two constants, which jax 0.11 takes for unsharded.
+    # Not jnp.where of two constants, which is unsharded to jax 0.11.
     distance = jnp.float32(2 * _FAR) * ~edge
 
     def relax(_, distance):

@@ -1,4 +1,4 @@
-"""The study's four distortions by severity; it used one strength of each and does not give three.
+"""The study's four distortions by severity. It used one strength of each; three it does not state.
 
 Source: L. Han, "Exploratory Research of Object Recognition Based on Deep Learning and Image
 Perceptual Hashing" (2017), Fig 4.1 and 5.6; the severities are ours.
@@ -58,7 +58,7 @@ def swirl(
 def crystallize(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
-    """Crystals with a side of 2 to 6 pixels in an image of 32, in others alike, up to 1500.
+    """Crystals with a side of 2 to 6 pixels in an image of 32, in others in proportion, up to 1500.
 
     One program for each severity: mapped over severities, an image is crystallized five times.
 

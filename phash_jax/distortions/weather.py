@@ -17,7 +17,7 @@ from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 from phash_jax.distortions.zoom import zoom_matrix
 
-# Mean and deviation of the flakes, from where they count, and how much of the image stays.
+# Mean and deviation of flakes, the level from which they count, and the share of the image kept.
 _FLAKES = (
     (0.1, 0.2, 0.6, 0.95),
     (0.1, 0.2, 0.5, 0.9),
@@ -86,14 +86,14 @@ def frost(
 ) -> UInt8[Array, "h w 3"]:
     """Adds a drawn cover of frost to the image.
 
-    Not the original's frost: that adds pieces of five photographs, which cannot be had here. The
+    Not the original's frost: that adds pieces of five photographs, which are not included. The
     shares of image and frost are the original's; the frost is veins of ice over a cloudy ground,
     made of two plasma fractals, bluish white, its mean near 120. Accuracies under this frost are
     not those under CIFAR-10-C's.
 
     Args:
         key: decides the frost; split in two, ``jax.random.uniform(each, (n * n - 1,), minval=-1,
-            maxval=1)`` with n the power of 2 from the longer side up.
+            maxval=1)`` with n the longer side rounded up to a power of 2.
         image: one uint8 image, 0 to 255, RGB, any size.
         severity: 0 (the identity) to 5.
     """
@@ -102,7 +102,7 @@ def frost(
         plasma(draws, jnp.float32(decay))[:height, :width]
         for draws, decay in zip(_plasma_draws(key, image.shape, 2), _FROST_DECAY, strict=True)
     )
-    # Where the second fractal crosses its middle value runs a vein.
+    # A vein runs where the second fractal crosses its middle value.
     ice = 0.2 + 0.3 * ground + 0.5 * (1 - jnp.abs(2 * veins - 1)) ** 4
     frozen = jnp.clip(ice[..., None] * jnp.array(_FROST_TINT, jnp.float32), 0, 1)
     image_share, frost_share = at_severity(_FROST, severity)
@@ -122,7 +122,7 @@ def fog(
 
     Args:
         key: decides the fog, ``jax.random.uniform(key, (n * n - 1,), minval=-1, maxval=1)`` with n
-            the power of 2 from the longer side up.
+            the longer side rounded up to a power of 2.
         image: one uint8 image, 0 to 255, RGB, any size.
         severity: 0 (the identity) to 5.
     """
@@ -151,9 +151,9 @@ def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[
     """A cloud by the diamond-square algorithm on a square whose edges are joined, from 0 to 1.
 
     Args:
-        draws: size squared less 1 numbers from -1 to 1, size a power of 2: for every scale, coarse
-            to fine, those of the squares' middles, of the upper edges' and of the left edges'.
-        decay: by how much the square root of what is added falls from scale to scale.
+        draws: ``size**2 - 1`` numbers from -1 to 1, size a power of 2: for every scale, coarse to
+            fine, those of the squares' middles, of their upper edges and of their left edges.
+        decay: by which factor the square root of what is added falls from scale to scale.
     """
     # Sharded as the draws are: a constant would not be.
     cloud = 0 * draws[:1, None]
@@ -169,7 +169,7 @@ def plasma(draws: Float32[Array, " draws"], decay: Float[Array, ""]) -> Float32[
         left = (middle + jnp.roll(middle, 1, 1) + cloud + below) / 4 + amplitude * lefts
         # [y, y within the square, x, x within the square]
         quarters = jnp.stack([jnp.stack([cloud, upper], -1), jnp.stack([left, middle], -1)], 1)
-        # One axis at a time, all that a reshape of sharded images may split or join.
+        # One axis at a time: a reshape of sharded images may split or join no more.
         cloud = quarters.reshape(side, 2, 2 * side).reshape(2 * side, 2 * side)
         used += 3 * side * side
         wobble = wobble / decay

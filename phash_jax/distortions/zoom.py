@@ -23,7 +23,7 @@ from phash_jax.distortions.severity import (
 
 _ZOOM_STOPS = (1.06, 1.11, 1.16, 1.21, 1.26)
 _ZOOM_STEP = 0.01
-# Of the table below, which grows with the fourth power of the size, pixels.
+# Largest size, pixels, for the table below, which grows with the fourth power of it.
 _MOST_AT_ONCE = 40
 _SIZES_KEPT = 16
 
@@ -31,7 +31,7 @@ _SIZES_KEPT = 16
 def zoom_blur(
     key: Key[Array, ""], image: UInt8[Array, "h w c"], severity: Severity
 ) -> UInt8[Array, "h w c"]:
-    """The mean of the image and of itself ever more enlarged, up to 5 to 25 %, about its middle.
+    """The mean of the image and ever larger enlargements about its middle, up to 5 to 25 %.
 
     Args:
         key: not used.
@@ -51,8 +51,8 @@ def zoom_blur(
 def _zoomed_at_once(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
     """Sum of the enlarged images: each row by one matrix from the rows near it.
 
-    On CPU ten times faster than one enlargement after the other. Where each image has a severity of
-    its own each gets a copy of the matrices, a megabyte for 32 pixels.
+    On CPU ten times faster than one enlargement after another. Where each image has a severity of
+    its own, each gets a copy of the matrices, a megabyte for 32 pixels.
     """
     height, width, _ = unit.shape
     first, table = _zoom_table(height, width)
@@ -80,7 +80,7 @@ def _zoom_table(height: int, width: int) -> tuple[int, Float32[np.ndarray, "5 {h
 
 
 def _zoomed_by_taps(unit: Float32[Array, "h w c"], severity: Severity) -> Float32[Array, "h w c"]:
-    """Sum of the enlarged images, one enlargement after the other: two rows, two columns."""
+    """Sum of the enlarged images, one enlargement after another: two rows, two columns."""
     return _sum_enlarged(
         unit,
         *(at_severity(table, severity) for size in unit.shape[:2] for table in _zoom_taps(size)),
@@ -97,7 +97,7 @@ def _sum_enlarged(unit, row, row_weight, column, column_weight):
         of_left = rows[:, column[0]] * column_weight[0, :, None]
         return total + of_left + rows[:, column[1]] * column_weight[1, :, None], None
 
-    # As the image is, different on the devices of a user's shard_map or not.
+    # Varies over the devices of a user's shard_map only if the image does.
     total, _ = lax.scan(add, 0 * unit, (row, row_weight, column, column_weight))
     return total
 
@@ -132,7 +132,7 @@ def _zoom_matrices(size: int) -> Float32[np.ndarray, "5 zooms {size} {size}"]:
 
 
 def zoom_matrix(size: int, factor: float) -> Float64[np.ndarray, "{size} {size}"]:
-    """As ``zoom_taps``, as a matrix."""
+    """``zoom_taps`` as a matrix."""
     matrix = np.zeros((size, size))
     for places, weights in zip(*zoom_taps(size, factor), strict=True):
         matrix[np.arange(size), places] += weights
@@ -145,7 +145,7 @@ def zoom_taps(
     """Enlarges the middle of a vector to its whole size, interpolating linearly.
 
     The middle is cut out, enlarged as ``scipy.ndimage.zoom`` does (first and last value stay first
-    and last), and what is too much is cut off on both sides.
+    and last), and the excess is cut off on both sides.
 
     Args:
         size: values in the vector.

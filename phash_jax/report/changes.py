@@ -1,4 +1,4 @@
-"""What each run changes of the one that is most like it, and what comes of it."""
+"""How each run differs from the earlier one most like it, in fields and in accuracy."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from phash_jax.report.differences import conclusion, of_runs
 from phash_jax.report.formats import points
 from phash_jax.report.plots import plot_differences
 
-# Of more changes at once no one could say which of them it was.
+# With more changes at once nobody could say which of them mattered.
 _MOST_CHANGES = 4
-# Which seeds and which test sets both have is seen when they are compared.
+# Which seeds and test sets two runs share is found when they are compared.
 _NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
 # The difference on a test set that one of the two was not tested on.
 _NONE = {"mean": None}
 
 
 def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None = None) -> str:
-    """A table and a plot: finished runs minus the one before them that is most like them.
+    """A table and a plot: finished runs, each minus the earlier one most like it.
 
-    That is the one from which a run differs in the fewest fields, of several the last.
+    That is the one that differs from it in the fewest fields; the last, if there are several.
 
     Only runs that were tested with the same images are compared, over the seeds that both have. A
-    run that has no such one before it, or whose recipe is the same, is left out.
+    run without such an earlier one, or with the same recipe, is left out.
 
     Args:
         runs: of any configs, in the order in which they build on one another.
@@ -68,13 +68,14 @@ def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None 
         plot = f"![{title}: mean and 95 % interval](figures/changes.png)\n\n"
     return (
         f"### {title}\n\n{plot}{tables.markdown(cells)}\n"
-        "In brackets after a change what it was before. Better and worse where p, Holm-adjusted "
-        "for the runs of this table, is below 0.05; intervals are not adjusted.\n\n"
+        "In brackets after a changed field: its value in the earlier run. Better or worse means "
+        "that p, Holm-adjusted for the runs of this table, is below 0.05; the intervals are "
+        "uncorrected.\n\n"
     )
 
 
 def _most_alike(run: Run, earlier: Sequence[Run]) -> tuple[Run, dict[str, tuple]] | None:
-    """The one with the fewest changed fields, the last of these, and the fields: ours and its."""
+    """The run with the fewest changed fields (the last of several) and the fields: ours, its."""
     found = [
         (base, changes)
         for base in reversed(earlier)
@@ -115,7 +116,7 @@ def _value(value: Any) -> str:
     if value in ("", None):
         return "none"
     if isinstance(value, str):
-        # A name given several times counts so often.
+        # A name given several times counts that many times.
         names = value.split(",")
         return ", ".join(
             f"{names.count(name)}x {name}" if names.count(name) > 1 else name

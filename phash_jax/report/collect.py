@@ -91,7 +91,7 @@ def collect(workdirs: Sequence[Path]) -> list[Run]:
 
 
 def short_names(folders: Sequence[Path]) -> dict[Path, str]:
-    """The name of each folder, with as many of those above it as tell it from the others."""
+    """The name of each folder, with as many parents as it takes to tell it from the others."""
 
     def name(folder: Path, length: int) -> str:
         return "/".join(folder.absolute().parts[-length:])
@@ -124,7 +124,7 @@ def recipe(run: Run, *, but: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def folders_of_job(workdirs: Sequence[Path], job: str) -> list[Path]:
-    """Those of the workdirs that a job other than training has made."""
+    """The workdirs that were made by a job other than training."""
     return [workdir for workdir in map(Path, workdirs) if read_config(workdir).get("job") == job]
 
 
@@ -170,7 +170,7 @@ def _read_run(name: str, folder: Path) -> Run:
     if result is not None and config:
         return Run(name, folder, config, result, records, starts)
     if result is not None:
-        problem = f"a result without its config.json in {folder}"
+        problem = f"there is a result in {folder}, but no config.json"
     elif failure := results.read_failure(folder):
         problem = f"failed: {failure}"
     elif records:

@@ -1,4 +1,4 @@
-"""Runs minus another with the same seeds: what is told apart, and a section for every sweep."""
+"""Runs minus a base with the same seeds: what is told apart, and a section for every sweep."""
 
 import dataclasses
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from phash_jax.report.formats import points
 # One seed has no interval, and without a common one there is nothing to compare.
 UNDECIDED = "not decided: fewer than two common seeds, or the same difference in all"
 
-# Numbers of a network, and the seeds that they are of.
+# One number per network, and the networks' seeds.
 OfSeeds = tuple[Sequence[float], Sequence[int]]
 
 
@@ -40,7 +40,7 @@ def from_base(
 def of_runs(
     base: Run, others: Sequence[Run], test_set: str
 ) -> list[tuple[Run, dict[str, Any], float | None]]:
-    """``from_base`` of the finished runs that were tested so, on one test set."""
+    """``from_base`` on one test set, for the finished runs that were tested on it."""
     tested = [run for run in (base, *others) if test_set in run.result["test_accuracy"]]
     if base not in tested:
         return []
@@ -51,7 +51,7 @@ def of_runs(
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The finished runs of one config: that which overrides nothing, else the first; the others."""
+    """The finished runs of one config: the base overrides nothing, or else is the first."""
 
     folder: Path
     base: Run
@@ -80,7 +80,7 @@ def sweeps(runs: Sequence[Run], *, but: Collection[Path]) -> list[Sweep]:
 
 
 def section(sweep: Sweep) -> str:
-    """A table of a sweep's runs minus the first of them."""
+    """A table of a sweep's runs, each minus the base."""
     base, others = sweep.base, sweep.others
     header, columns = ["run"], {}
     for test_set in base.result["test_accuracy"]:
@@ -94,5 +94,6 @@ def section(sweep: Sweep) -> str:
     return (
         f"### {sweep.folder.name}: minus {base.label} with the same seeds\n\n"
         f"{tables.markdown(cells)}\n"
-        f"Better and worse where p, Holm-adjusted for {len(others)}, is below 0.05.\n\n"
+        f"Better or worse means that p, Holm-adjusted for {len(others)} "
+        f"comparison{'s' * (len(others) > 1)}, is below 0.05.\n\n"
     )

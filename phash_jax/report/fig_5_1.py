@@ -21,7 +21,7 @@ def section(shown: Sequence[Run]) -> str:
         for layers, labels in kinds.items()
     ]
     if any(run.config.get("published", "none") != "none" for run in shown):
-        lines.append("The study draws two conv layers and says three in its text")
+        lines.append("The study draws two conv layers, but its text says three")
     return "".join(f"{line}.\n\n" for line in lines)
 
 

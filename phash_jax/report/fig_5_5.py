@@ -11,12 +11,12 @@ from phash_jax.report.formats import duration, percent, percent_with_interval, p
 
 ORIGINAL = "original_fig_5_5"
 
-# What the rows change, and what may be another number of seeds.
+# What the rows change, and the seeds, which may differ.
 _CHANGED = ("loss", "model.", "optimizer.", "train.batch_size", "train.num_seeds", "train.seed")
 
 
 def sweeps(runs: Sequence[Run]) -> list[list[Run]]:
-    """The finished rows that may be compared, in Fig 5.5's order: alike but for what rows change.
+    """The finished rows that may be compared, in Fig 5.5's order: they differ in what rows change.
 
     A row that several workdirs hold is taken from the first of them.
     """
@@ -40,7 +40,7 @@ def table(rows: Sequence[Run]) -> str:
         "published",
         "published could be a run of ours",
         "test accuracy, contrast 200",
-        "time a seed",
+        "time per seed",
         "published",
     )
     cells = [header]

@@ -113,9 +113,9 @@ def _rows(runs: Sequence[Run]) -> list[tuple[str, Callable, Callable]]:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """A Markdown table with Fig 6.1's rows, a column per run and for its published numbers one.
+    """A Markdown table with Fig 6.1's rows: a column per run, and one for its published numbers.
 
-    Means over seeds, with Student's 95 % interval in brackets from two seeds on.
+    Means over seeds; where there are at least two, Student's 95 % interval in brackets.
     """
     columns: dict[str, Callable[[tuple], str]] = {}
     for run in runs:
@@ -130,7 +130,7 @@ def table(runs: Sequence[Run]) -> str:
     if not columns:
         return "no finished run\n"
     cells = [[row[0], *(cell(row) for cell in columns.values())] for row in _rows(runs)]
-    # Without published numbers there is nothing in a row that only the study has.
+    # Without published numbers, rows that only the study has are empty and left out.
     return tables.markdown([["", *columns], *(row for row in cells if {*row[1:]} != {"-"})])
 
 
@@ -151,7 +151,7 @@ def table_by_run(runs: Sequence[Run]) -> str:
 
 
 def side_by_side(finished: Sequence[Run]) -> str:
-    """Fig 6.1, of many runs only with those that the study has a number for; then the others."""
+    """Fig 6.1; if there are many runs, of those the study has a number for, then the others."""
     if len(finished) <= _MOST_COLUMNS:
         return table(finished)
     beside, others = [], []

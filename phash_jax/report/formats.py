@@ -43,7 +43,7 @@ def points(statistic: dict[str, Any]) -> str:
 
 
 def without_interval(statistic: dict[str, Any]) -> dict[str, Any]:
-    """For lists of many, where an interval each would hide the names."""
+    """For long lists, where an interval for each would hide the names."""
     return {**statistic, "ci95": None}
 
 
@@ -69,7 +69,7 @@ def commands(runs: Sequence[Run]) -> str:
     lines = []
     for command, asked in asked_for.items():
         found = dict.fromkeys(name for only in asked for name in names(only))
-        # One that asked for all of its runs made the others' too.
+        # A command without ``only`` made all of the runs.
         lines.append(command + (f" {shlex.quote(_ONLY + ','.join(found))}" if all(asked) else ""))
     return "```sh\n" + "\n".join(lines) + "\n```\n\n" if lines else ""
 
@@ -87,6 +87,6 @@ def _without_only(command: str) -> tuple[str, str]:
 
 
 def picture(caption: str, file: str) -> str:
-    """A picture of the folder ``figures``, whatever its name, as Markdown."""
+    """A picture in the folder ``figures``, whatever its name, as Markdown."""
     escaped = re.sub(r"([\[\]\\])", r"\\\1", caption)
     return f"![{escaped}](figures/{quote(file)})\n\n"

@@ -13,7 +13,7 @@ from phash_jax.report.collect import folders_of_job
 from phash_jax.report.formats import percent, picture
 from phash_jax.report.tested_networks import read_result
 
-# Of fewer not one may be taken for another at a rate of a thousandth.
+# With fewer pairs, a rate of a thousandth would not allow a single false positive.
 _FEWEST_PAIRS = 1000
 
 
@@ -24,16 +24,16 @@ def section(workdir: Path, figures: Path, name: str) -> str:
     hashes = result["hashes"]
     text = (
         "## Robustness: hashes without a network\n\n"
-        f"{result['num_images']:,} images, each compared distorted with itself and with all the "
-        "others as they are; mean over severities "
+        f"{result['num_images']:,} images; each, distorted, is compared with its own original and "
+        "with the originals of all others. Means over severities "
         f"{', '.join(map(str, result['severities']))}.\n\n"
         f"{picture('By severity, mean over distortions', f'{name}_by_severity.png')}"
     )
     if result.get("distances"):
         robustness_plots.plot_distances(result, figures / f"{name}_distances.png")
         text += picture(
-            "Distances of distorted images from the same and from other ones, all distortions "
-            "together",
+            "Distances of distorted images from their own originals and from other images, all "
+            "distortions together",
             f"{name}_distances.png",
         )
     for title, table in _hash_tables(result):
@@ -45,7 +45,7 @@ def section(workdir: Path, figures: Path, name: str) -> str:
     pairs, few = size * (size - 1), ""
     if pairs < _FEWEST_PAIRS:
         few = f"; fewer than {_FEWEST_PAIRS:,} cannot show a rate of a thousandth"
-    text += f"The rate is over {pairs:,} pairs of two images{few}.\n\n"
+    text += f"The false-positive rate is over {pairs:,} pairs of different images{few}.\n\n"
     text += "### Threshold in bits for that rate\n\n" + tables.markdown(cells) + "\n"
     flipped = result.get("inputs_flipped")
     return text + (_inputs_table(result, flipped) if flipped else "")
@@ -60,9 +60,9 @@ def _inputs_table(result: dict[str, Any], flipped: dict[str, dict[str, list[floa
     means = (float(np.mean([of[d] for d in result["distortions"]])) for of in flipped.values())
     cells.append(("mean", *map(percent, means)))
     return (
-        "### Bits flipped of what a network is fed\n\n"
+        "### Bits flipped in the inputs of networks\n\n"
         f"{tables.markdown(cells)}\n"
-        "Inputs of one bit per value, each distorted image against its undistorted one; mean over "
+        "Inputs of one bit per value, each distorted image against its original; mean over "
         "severities. Two unrelated images would differ in half of their bits.\n\n"
     )
 

@@ -20,7 +20,7 @@ _ROUND_MARK = 0.75
 
 
 def marks_for(runs: Sequence[Run]) -> list[float]:
-    """A round number, and below it what the study's hashed network reached, if on its pictures."""
+    """A round mark, and below it the accuracy of the study's hashed network if on its images."""
     finished = [run for run in runs if run.result]
     comparable = bool(finished) and all(
         is_comparable(
@@ -68,12 +68,12 @@ def section(runs: Sequence[Run], figures: Path) -> str:
     )
     return (
         "## Test accuracy by images seen\n\n"
-        "![Test accuracy, clean, of the networks while they train: mean over seeds, band from "
+        "![Accuracy on the clean test set during training: mean over seeds, band from "
         "lowest to highest seed](figures/learning.png)\n\n"
         f"{table(tested, marks)}\n"
-        "Images seen, those of augmentation counted each time, at the first test that reaches the "
-        f"mark; one number per seed where they differ.{studys} A learning rate that falls to 0 is "
-        "made for the whole run: a shorter one may reach a mark sooner.\n"
+        "Images seen (augmented copies count each time) at the first test that reaches the mark; "
+        f"one number per seed where they differ.{studys} A learning rate that falls to 0 is made "
+        "for the whole run: a shorter run may reach a mark sooner.\n"
     )
 
 
@@ -87,7 +87,7 @@ def table(
     for run, tests in tested:
         seen = [images for images, _ in tests]
         apart = np.diff([0, *seen])
-        # The last test is at the end, however soon.
+        # The last test is at the end, however soon after the one before.
         if len(apart) > 1 and apart[-1] < apart[-2]:
             apart = apart[:-1]
         cells.append(
@@ -103,7 +103,7 @@ def table(
 
 
 def _reached(images: Sequence[int | None], *, first: int) -> str:
-    """One number per seed, or one for all where they agree; of the first test an upper bound."""
+    """One number per seed, or one for all where they agree; for the first test an upper bound."""
 
     def text(number: int | None) -> str:
         if number is None:

@@ -13,12 +13,12 @@ def read_notes(notes: Path) -> tuple[str, dict[str, Path]]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no text, or a picture that it shows is not there.
+        ValueError: it is not text, or a picture that it shows is not there.
     """
     try:
         text = notes.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{notes} is not a text in UTF-8: {error}") from error
+        raise ValueError(f"{notes} is not UTF-8 text: {error}") from error
     pictures: dict[str, Path] = {}
 
     def moved(match: re.Match) -> str:
@@ -27,7 +27,7 @@ def read_notes(notes: Path) -> tuple[str, dict[str, Path]]:
             return match[0]
         path = notes.parent / unquote(address)
         if not path.is_file():
-            raise ValueError(f"{notes} shows {address}, and there is no such file beside it")
+            raise ValueError(f"{notes} shows {address}, but there is no such file beside it")
         name = f"notes_{len(pictures) + 1}{path.suffix}"
         pictures[name] = path
         return f"{before}figures/{name}{after}"

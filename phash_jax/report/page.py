@@ -58,7 +58,7 @@ def render(markdown: str, *, folder: Path) -> str:
 
     parser.add_render_rule("image", picture)
     body = parser.renderer.render(tokens, parser.options, {})
-    # A figure is no part of a paragraph.
+    # A figure is not part of a paragraph.
     body = re.sub(r"<p>(<figure>(?:(?!</p>).)*</figure>)</p>", r"\1", body, flags=re.DOTALL)
     navigation = f"<nav>{' '.join(contents)}</nav>" if len(contents) > 1 else ""
     body = body.replace("</h1>", f"</h1>\n{navigation}", 1)

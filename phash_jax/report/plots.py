@@ -1,4 +1,4 @@
-"""The report's plots. Colours are told apart with every common colour blindness."""
+"""The report's plots, in colours that can be told apart with every common colour blindness."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,7 +106,7 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
 def plot_accuracies(runs: Sequence[Run], path: Path) -> None:
     """Test accuracy of each run: seeds, mean and 95 % interval, and the published number.
 
-    Runs with other numbers of classes have a panel of their own: guessing is another number there.
+    Runs with another number of classes have a panel of their own, since guessing differs there.
     """
     by_classes: dict[int, list[Run]] = {}
     for run in runs:
@@ -199,7 +199,7 @@ def plot_differences(
 def plot_confusion(runs: Sequence[Run], path: Path) -> None:
     """Share of each class taken for each class, mean over seeds: a row per run.
 
-    Of many classes colours alone, without names and numbers.
+    With many classes, colours alone, without names and numbers.
     """
     test_sets = list({name: None for run in runs for name in run.result["confusion"]})
     num_classes = max(len(run.result["class_names"]) for run in runs)

@@ -35,13 +35,13 @@ from phash_jax.whole_files import written_whole
 
 # Squares of a pixel each; more would not be seen.
 _MOST_CLASSES_SHOWN = 200
-# Runs whose pictures are shown where none is one of the study's, and that are named where not.
+# How many runs' pictures are shown where none is the study's, and how many others are named.
 _MOST_PICTURED, _MOST_NAMED = 3, 8
-# So many runs of one config are drawn apart from the others.
+# From this number on, the runs of one config are drawn apart from the others.
 _LARGE_SWEEP = 4
 _INTERVALS = (
-    "Means over seeds; in brackets Student's 95 % interval of the mean over seeds, for this test "
-    "set. Lists: one number per seed."
+    "Means over seeds; in brackets Student's 95 % interval of this mean, for this test set. Lists "
+    "have one number per seed."
 )
 
 
@@ -77,11 +77,11 @@ def write(
         workdirs: of any jobs; what is missing, half-written or failed is named in the report.
         name: of the two files.
         notes: a Markdown file of the user's own, put after the verdicts. Its pictures are copied
-            to ``figures/``, but for those on the web.
+            to ``figures/``, except those on the web.
 
     Raises:
         OSError: the notes cannot be read or the report not written.
-        ValueError: the notes are no text, or a picture that they show is not there.
+        ValueError: the notes are not text, or a picture that they show is not there.
     """
     own_text, own_pictures = read_notes(notes) if notes else ("", {})
     runs = collect(workdirs)
@@ -90,7 +90,7 @@ def write(
     for name_here, path in own_pictures.items():
         shutil.copyfile(path, figures / name_here)
     sections = [
-        "# Perceptual hashing and a small CNN: ours beside the study of 2017\n",
+        "# Perceptual hashing and a small CNN: our results beside the study of 2017\n",
         _verdicts(runs, workdirs),
         *_validated(runs),
         own_text,
@@ -112,7 +112,7 @@ def write(
 
 
 def _apart(runs: Sequence[Run]) -> list[Path]:
-    """Folders of the runs that have a section of their own, by what they are fed.
+    """Folders of the runs that have a section of their own, by their inputs.
 
     Those with a published number stay beside it.
     """
@@ -168,24 +168,25 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
         tables.markdown([titles, *((v.claim, f"**{v.verdict}**", v.evidence) for v in judged)])
         for titles, judged in (
             (("the study's claim", "verdict", "our measurement"), of_study),
-            (("asked besides", "verdict", "our measurement"), of_robustness),
+            (("further question", "verdict", "our measurement"), of_robustness),
         )
         if judged
     ]
     sources = sorted({run.config["data.name"] for run in runs if run.result})
-    pictures = f" Pictures: {', '.join(map(_DATA.get, sources, sources))}." if sources else ""
+    images = f" Images: {', '.join(map(_DATA.get, sources, sources))}." if sources else ""
     return (
         "## In plain words\n\n"
         + "\n".join(judged_tables)
-        + "\nDifferences within a seed (the same initial weights and batches, unless what is "
-        "changed changes them), averaged over seeds; in brackets their 95 % interval. "
-        "Verdicts on robustness are adjusted (Holm) for the number of networks of a test, those on "
-        "single distortions for the number of distortions; the intervals are not, and may leave 0 "
-        f"out beside networks that are not told apart.{pictures}\n"
+        + "\nDifferences are between networks with the same seed (the same initial weights and "
+        "batches, unless the change itself alters them), averaged over seeds; in brackets their "
+        "95 % interval. Verdicts on robustness are Holm-adjusted for the number of networks in a "
+        "test, those on single distortions for the number of distortions; the intervals are "
+        "uncorrected, and may leave out 0 even where networks are not told apart."
+        f"{images}\n"
     )
 
 
-_DATA = {"cifar10": "CIFAR-10", "synthetic": "drawn ones", "file": "the user's own"}
+_DATA = {"cifar10": "CIFAR-10", "synthetic": "generated pictures", "file": "the user's own"}
 
 
 def _by_figure(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[list[Run]]:
@@ -269,7 +270,7 @@ def _training_logs(finished: Sequence[Run]) -> str:
                 (
                     run.label,
                     f"{step:,}",
-                    accuracies or "not trained so far",
+                    accuracies or "not trained that far",
                     percent(published[step]) if step in published else "-",
                 )
             )
@@ -293,8 +294,8 @@ def _sweeps(runs: Sequence[Run], figures: Path) -> str:
             f"![Test accuracy of every row: seeds, mean and 95 % interval, published number]"
             f"(figures/{file}.png)\n\n"
             f"{fig_5_5.table(rows)}\n"
-            "In brackets after *could be a run of ours*: where one more run of ours would lie 95 "
-            "times of 100 (the study trained each row once).\n\n"
+            "In brackets under *published could be a run of ours*: where one more run of ours "
+            "would lie 95 times out of 100 (the study trained each row once).\n\n"
         )
         for test_set in ("clean", "contrast_200"):
             compared = fig_5_5.difference_table(rows, test_set)
@@ -313,7 +314,7 @@ def _sweeps(runs: Sequence[Run], figures: Path) -> str:
 def _name_of_sweep(rows: Sequence[Run]) -> str:
     data, preprocess = rows[0].config["data.name"], rows[0].config["preprocess"]
     return f"{_DATA.get(data, data)}, {preprocess}" + (
-        ", training pictures scrambled as the study's" if rows[0].is_scrambled else ""
+        ", training images scrambled as in the study" if rows[0].is_scrambled else ""
     )
 
 
@@ -325,11 +326,11 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
     names, text = short_names([run.folder for run in shown]), ""
     for run in shown:
         for file, caption in (
-            ("examples.png", "what the network is trained on and tested on"),
+            ("examples.png", "what the network is trained and tested on"),
             (
                 "mistakes.png",
-                "test pictures it is most sure of and wrong about; above each its class, and what "
-                "it is taken for with what probability (mean over seeds)",
+                "test images that it gets wrong and is most sure of; above each its class, what it "
+                "is taken for, and with what probability (mean over seeds)",
             ),
         ):
             if (run.folder / file).exists():
@@ -351,7 +352,7 @@ def _pictures(runs: Sequence[Run], figures: Path) -> str:
         return ""
     if left_out := [run.label for run in finished if run not in shown]:
         which = ", ".join(left_out) if len(left_out) <= _MOST_NAMED else f"{len(left_out)} others"
-        text += f"The pictures of {which} lie in their own folders.\n\n"
+        text += f"The pictures of {which} are in the folders of those runs.\n\n"
     return "## Pictures\n\n" + text + commands(shown)
 
 
@@ -377,7 +378,7 @@ def _provenance(runs: Sequence[Run]) -> str:
     return (
         "## With what\n\n"
         + tables.markdown(cells)
-        + "\nThe commit of every start; a plus where files differed from it.\n"
+        + "\nThe commit of every start; a plus means that files differed from it.\n"
     )
 
 
@@ -387,12 +388,14 @@ def main() -> None:
         prog="python -m phash_jax.report", description=__doc__.split("\n")[0]
     )
     parser.add_argument("workdirs", nargs="+", type=Path, metavar="DIR")
-    parser.add_argument("--output", type=Path, help="folder for the report; else a table is shown")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the report; without it, tables are printed"
+    )
     parser.add_argument("--name", default="report", help="name of the two files, without ending")
     parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
     if not arguments.output and (arguments.notes or arguments.name != "report"):
-        parser.error("--name and --notes are for a report in files: say --output too")
+        parser.error("--name and --notes are for a report in files: add --output")
     if not any(workdir.is_dir() for workdir in arguments.workdirs):
         parser.exit(1, f"error: there is no folder {listed(arguments.workdirs)}\n")
     try:

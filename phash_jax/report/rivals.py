@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but what the network is fed, by bits per pixel."""
+"""Runs that differ only in the input of the network, by bits per pixel."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,9 +30,9 @@ _FEWEST = 3
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Finished runs whose configs are equal but for preprocessing, by bits; three or more of them.
+    """Finished runs whose configs differ in preprocessing only, by bits; three or more of them.
 
-    Of runs with the same preprocessing the first is taken.
+    Of several runs with the same preprocessing the first is taken.
     """
     found: dict[str, dict[str, Run]] = {}
     for run in runs:
@@ -58,7 +58,7 @@ def distorted(run: Run, finished: Finished) -> tuple[str, list[float]] | None:
             continue
         over, chosen = averaged_over(result)
         for networks in result["networks"].values():
-            # Folders are moved together, results and networks; what is in them does not change.
+            # Results and networks may be moved together; what is in their folders does not change.
             tested = Path(networks["folder"]).parts[-2:]
             same = tested == run.folder.absolute().parts[-len(tested) :]
             trained = (networks["seeds"], networks["num_steps"])
@@ -82,7 +82,7 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
         _plot(by_run, figures / file)
         first = group[0]
         texts.append(
-            f"## What the network is fed, by bits{_also(first)}\n\n"
+            f"## Inputs of the network, by bits per pixel{_also(first)}\n\n"
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
             f"seeds {', '.join(map(str, first.result['seeds']))}; {_augmentation(first)}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
@@ -106,14 +106,14 @@ def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:
     """The table of accuracies of each group, for a terminal."""
     finished = finished_networks(workdirs)
     return [
-        "# What the network is fed, by bits\n\n"
+        "# Inputs of the network, by bits per pixel\n\n"
         + table({run.config["preprocess"]: _accuracies(run, finished) for run in group})
         for group in groups(runs)
     ]
 
 
 def table(by_run: dict[str, dict[str, list[float]]]) -> str:
-    """Accuracies of every way of preprocessing, as Markdown."""
+    """Accuracies with every input, as Markdown."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
     cells = [("input", "bits per pixel", "seeds", *tested)]
     for preprocess, accuracies in by_run.items():
@@ -150,15 +150,15 @@ def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]
         if others:
             text += f"### Minus {BASE}, {test_set.replace('_', ' ')}\n\n{tables.markdown(cells)}\n"
     return text + (
-        "Differences within a seed; better and worse where p, Holm-adjusted for a table, is below "
-        "0.05.\n"
+        "Differences are between networks with the same seed. Better or worse means that p, "
+        "Holm-adjusted within a table, is below 0.05.\n"
         if text
         else ""
     )
 
 
 def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
-    """Accuracy by bits per pixel, a panel for each test set, a dot for each way."""
+    """Accuracy by bits per pixel, a panel for each test set, a dot for each input."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
     figure = new_figure(3.6 * len(tested), 1.3 + 0.28 * len(by_run))
     panels = figure.subplots(1, len(tested), squeeze=False, sharey=True)[0]
@@ -182,7 +182,7 @@ def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(**GRID)
     labels = [f"{name.replace('_', ' ')}  ({BITS_PER_PIXEL[name]:g})" for name in by_run]
-    # The panels share one axis, where a way that one of them does not show has its place too.
+    # The panels share one axis, which has a place for every input, even if a panel lacks it.
     panels[0].set_yticks(range(len(by_run)), labels, fontsize=8)
     figure.supxlabel("test accuracy, %; in brackets bits per pixel", fontsize=9)
     save(figure, path, dpi=DPI)

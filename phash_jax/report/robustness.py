@@ -37,12 +37,12 @@ from phash_jax.report.tested_networks import (
 )
 from phash_jax.workdir import flatten
 
-# More would not fit on a page with an interval and a difference each.
+# More would not fit on a page, each with an interval and a difference.
 _MOST_BESIDE = 2
 
 
 def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
-    """Tables and plots of workdirs ``tested_alike``; the figures begin with ``name``."""
+    """Tables and plots of workdirs ``tested_alike``; figure names begin with ``name``."""
     result = read_joined(workdirs)
     robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
     over, _ = averaged_over(result)
@@ -68,7 +68,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     if examples.exists():
         shutil.copyfile(examples, figures / f"{name}_distortions.png")
         text += picture(
-            "Each distortion at each severity, left as it is, right as average-hash image",
+            "Each distortion at each severity: the image (left) and its average-hash image (right)",
             f"{name}_distortions.png",
         )
     return text
@@ -87,7 +87,7 @@ def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
         for one in compared:
             for distortion, difference, _ in differences(result, one.name):
                 of_each.setdefault(distortion.replace("_", " "), {})[one.name] = difference
-        title = f"Minus {base} with the same seeds, points: clean, in the mean and by distortion"
+        title = f"Minus {base} with the same seeds, points: clean, mean, and by distortion"
     else:
         of_each = {one.name: {"clean": one.clean, over: one.mean} for one in compared}
         title = f"Minus {base} with the same seeds, points: on clean images and over {over}"
@@ -115,7 +115,7 @@ def means_table(result: dict[str, Any]) -> str:
             "steps",
             "clean",
             f"mean over {over}",
-            "of clean lost",
+            "share of clean accuracy lost",
             *(f"severity {severity}" for severity in result["severities"]),
         )
     ]
@@ -129,7 +129,7 @@ def means_table(result: dict[str, Any]) -> str:
                 f"{networks['num_steps']:,}",
                 percent_with_interval(mean_and_interval(clean)),
                 percent_with_interval(mean_and_interval(distorted)),
-                # What gets better under distortions has lost less than nothing.
+                # A network that gets better under distortions has lost less than nothing.
                 percent_with_interval(mean_and_interval(lost), lowest=-math.inf),
                 *(
                     percent(float(np.mean(per_seed(networks, chosen, severity=i))))
@@ -162,10 +162,10 @@ def _by_distortion(result: dict[str, Any]) -> str:
                     f"({points(without_interval(difference))}{apart})"
                 )
         cells.append(row)
-    what = "Differences" if few else f"In brackets points minus {base},"
+    what = "Differences are" if few else f"In brackets: points minus {base},"
     note = (
-        f"\n{what} within a seed; better and worse where p, Holm-adjusted for "
-        f"{len(result['distortions'])} distortions, is below 0.05.\n"
+        f"\n{what} between networks with the same seed. Better or worse means that p, "
+        f"Holm-adjusted for {len(result['distortions'])} distortions, is below 0.05.\n"
         if others
         else ""
     )
@@ -181,7 +181,7 @@ def _comparisons_table(base: str, compared: Sequence[Comparison]) -> str:
         (
             "networks",
             f"minus {base}, points",
-            "so they are",
+            "verdict",
             "clean, points",
             "better under",
             "worse under",

@@ -13,7 +13,7 @@ from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
 def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
     """Accuracy by distortion and severity, a panel per run, seeds averaged.
 
-    Of one severity one panel, with a column per run.
+    With one severity there is one panel, with a column per run.
     """
     chosen, severities = result["distortions"], result["severities"]
     by_run = {
@@ -95,9 +95,9 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
 def plot_distances(result: dict[str, Any], path: Path) -> None:
     """Distances from distorted images to the same and to other ones, a panel per hash.
 
-    Of all distortions together; lines by severity, the area is of pairs of two images at all
-    severities. An even distance and the next are one point: hashes that are split by their median
-    have as good as no odd ones.
+    All distortions together: a line per severity; the area is of pairs of different images at all
+    severities. An even distance and the next are one point: hashes split at a median have hardly
+    any odd ones.
     """
     columns = min(4, len(result["distances"]))
     lines = -(-len(result["distances"]) // columns)
@@ -114,7 +114,7 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
             100 * different / different.sum(),
             color="0.85",
             lw=0,
-            label="two images",
+            label="different images",
         )
         for severity, shade, same in zip(result["severities"], shades, counts["same"], strict=True):
             panel.plot(
@@ -122,7 +122,7 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
                 100 * _in_twos(np.array(same)) / np.sum(same),
                 color=shade,
                 lw=1.3,
-                label=f"the same, severity {severity}",
+                label=f"same image, severity {severity}",
             )
         panel.set_yscale("symlog", linthresh=0.1, linscale=0.5)
         panel.set_ylim(0, 100)
@@ -132,7 +132,7 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
         panel.grid(**GRID)
     legend_above(figure, grid[0])
     figure.supxlabel("distance in bits, in steps of two", fontsize=9)
-    figure.supylabel("% of the pairs", fontsize=9)
+    figure.supylabel("% of pairs", fontsize=9)
     save(figure, path, dpi=DPI)
 
 

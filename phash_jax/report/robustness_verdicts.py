@@ -1,4 +1,4 @@
-"""Tested networks against the first of their test: what is told apart, in numbers and in words."""
+"""Tested networks against the first of their test: what is told apart, in numbers and words."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ class Comparison:
         clean: difference on clean images.
         verdict: more accurate, less accurate, not told apart or why nothing can be said: of the
             mean, Holm-adjusted for the networks of the test.
-        better: distortions under which they are, with the difference in points.
-        worse: the same.
+        better: distortions under which the networks are better, with the difference in points.
+        worse: likewise.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Comparison:
 
 
 def compare(result: dict[str, Any]) -> list[Comparison]:
-    """All networks of a test but the first, each against the first."""
+    """All networks of a test except the first, each against the first."""
     base, *others = result["networks"]
     _, chosen = averaged_over(result)
     networks = result["networks"]
@@ -101,7 +101,7 @@ def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:
         if not compared:
             continue
         base, *others = result["networks"]
-        who = others[0] if len(others) == 1 else "others"
+        who = others[0] if len(others) == 1 else "the others"
         of = f" ({', '.join(short[w] for w in group)})" if bases.count(base) > 1 else ""
         over, _ = averaged_over(result)
         found.append(
@@ -134,8 +134,8 @@ def _of_one(result: dict[str, Any], one: Comparison) -> tuple[str, str]:
         for which in (name, base)
     )
     return verdict, (
-        f"mean {points(one.mean)} points, clean {points(one.clean)} points; of clean accuracy lost "
-        f"{lost}; {listed}"
+        f"mean {points(one.mean)} points, clean {points(one.clean)} points; share of clean "
+        f"accuracy lost: {lost}; {listed}"
     )
 
 
@@ -151,10 +151,10 @@ def _of_several(compared: Sequence[Comparison]) -> tuple[str, str]:
         for verdict, which in told.items()
         if which
     )
-    return f"of {len(compared)}: {counts}", f"points, mean over distortions: {named}"
+    return f"of {len(compared)}: {counts}", f"differences in points, mean over distortions: {named}"
 
 
 def few(names: Sequence[str]) -> str:
-    """All of a few names; of many the first, the table has them."""
+    """All of a few names; of many the first few, since the table has them all."""
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

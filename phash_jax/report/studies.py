@@ -23,7 +23,7 @@ def left_out(workdirs: Sequence[Path]) -> list[str]:
         for job in ("hash_images", "export_distorted")
         for workdir in folders_of_job(workdirs, job)
     ]
-    return [f"Not in a report, but in their own files: {', '.join(lines)}.\n"] * bool(lines)
+    return [f"Not in this report; see their own files: {', '.join(lines)}.\n"] * bool(lines)
 
 
 def sections(workdirs: Sequence[Path], figures: Path) -> list[str]:

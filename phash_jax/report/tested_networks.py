@@ -1,4 +1,4 @@
-"""Results of the job robustness: read, joined where they are of one test, and their means."""
+"""Results of the job robustness: read, joined where they belong to one test, and averaged."""
 
 import contextlib
 import re
@@ -39,17 +39,17 @@ def read_result(workdir: Path, tested: str) -> dict[str, Any]:
     wanted = _OF_NETWORKS if tested == "networks" else set()
     whole = [isinstance(of, dict) and of.keys() >= wanted for of in of_each.values()]
     if not whole or not all(whole):
-        raise damaged(path, f"what it says of the {tested} is not whole", then)
+        raise damaged(path, f"its entries on the {tested} are incomplete", then)
     return result
 
 
 def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
-    """Those of the workdirs that are of this job, together those that are one test.
+    """The workdirs of this job; those that make up one test are grouped together.
 
-    They have the same images and distortions, and their networks are runs of the same comparison,
-    trained for as many steps, tested one after another. The comparison is one of the workdirs too:
-    runs that only lie side by side are not taken for one. Nor is a run that was tested twice for
-    two.
+    Those have the same images and distortions, and their networks are runs of one comparison,
+    trained for the same number of steps and tested one after another. The comparison must be among
+    the workdirs too: runs that merely lie side by side are not taken for one. Nor is a run that
+    was tested twice taken for two.
     """
     comparisons = {Path(w).absolute().name for w in workdirs if read_config(Path(w)).get("runs")}
     groups: dict[str, list[Path]] = {}
@@ -63,7 +63,7 @@ def tested_alike(workdirs: Sequence[Path]) -> list[list[Path]]:
 
 
 def _test_and_networks(workdir: Path, comparisons: set[str]) -> tuple[str, set[str]]:
-    """What was tested how, and the names of the networks; the workdir's own name where it is alone.
+    """A key for what was tested how, the workdir's own name if alone; and names of the networks.
 
     Args:
         workdir: of the job robustness, perhaps a damaged one.
@@ -102,13 +102,13 @@ def read_joined(workdirs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _with_folder(name: str, networks: dict[str, Any]) -> str:
-    """A config's name says too little of networks trained with fields of their own."""
+    """Adds the folder: a config's name says too little where fields were overridden."""
     folder = Path(networks["folder"]).name
     return name if folder in re.split(r"[ (/)]", name) else f"{name} ({folder})"
 
 
 def finished_networks(workdirs: Sequence[Path]) -> dict[tuple[Path, ...], dict[str, Any]]:
-    """Results of the job robustness by the workdirs they are of; the sections say what is not."""
+    """Results of the job robustness by their workdirs; the sections say which are unfinished."""
     found = {}
     for group in tested_alike(workdirs):
         with contextlib.suppress(OSError, ValueError):
@@ -120,12 +120,12 @@ def averaged_over(result: dict[str, Any]) -> tuple[str, list[str]]:
     """What the means are over: CIFAR-10-C's 15 where all were tested, else all that were."""
     tested = result["distortions"]
     if set(_BENCHMARK) <= set(tested):
-        return "the 15 of CIFAR-10-C", list(_BENCHMARK)
+        return "the 15 corruptions of CIFAR-10-C", list(_BENCHMARK)
     return f"all {len(tested)} distortions", tested
 
 
 def severities_of(result: dict[str, Any]) -> str:
-    """Those that were tested, as a text."""
+    """The severities that were tested, as text."""
     severities = result["severities"]
     return f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
 

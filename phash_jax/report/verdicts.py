@@ -42,14 +42,14 @@ class Roles:
     scrambled: Run | None
 
 
-# What makes a network raw, hashed or scrambled, and what may be another number of seeds.
+# What makes a network raw, hashed or scrambled, and the seeds, which may differ.
 _ROLE = ("preprocess", "data.scramble_train", "train.num_seeds", "train.seed")
 
 
 def roles(runs: Sequence[Run]) -> list[Roles]:
-    """The raw, the hashed and perhaps the scrambled network of every recipe that has the first two.
+    """The raw, hashed and perhaps scrambled network of every recipe that has the first two.
 
-    Of several with the same part the first is taken.
+    Of several in the same role the first is taken.
     """
     recipes: dict[str, dict[str, Run]] = {}
     for run in runs:
@@ -111,12 +111,12 @@ _TRUE_FALSE = {1: "true", 0: "not decided", -1: "false"}
 
 
 def _quoted(published: str, run: Run) -> str:
-    """The study's numbers, where the run is on its pictures; of others they are no measure."""
+    """The study's numbers, if the run is on its images; for others they are no yardstick."""
     return published if PUBLISHED[run.result["published"]]["test_accuracy"] else ""
 
 
 def _mean(run: Run, test_set: str, other: Run) -> str:
-    """The mean over the seeds that the difference from another run is of."""
+    """The mean over the seeds that another run has too."""
     accuracies = zip(run.result["seeds"], run.result["test_accuracy"][test_set], strict=True)
     common = [accuracy for seed, accuracy in accuracies if seed in other.result["seeds"]]
     return percent(sum(common) / len(common)) if common else "-"
@@ -132,11 +132,11 @@ def _accuracy(who: Roles) -> Verdict:
     if who.scrambled:
         condition = _difference(who.hashed, who.scrambled, "clean")
         evidence += (
-            f"; hashed minus raw trained on scrambled pictures, as the study's was: "
+            f"; hashed minus raw trained on scrambled images, as the study's was: "
             f"{points(condition)} points ({_mean(who.scrambled, 'clean', who.hashed)})"
         )
         if _sign(difference) <= 0 and _sign(condition) > 0:
-            verdict += f"; true {_only(difference)}if the raw training pictures are scrambled"
+            verdict += f"; true {_only(difference)}if the raw training images are scrambled"
     claim = "hashing raises test accuracy" + _quoted(" (54.6 to 68.2 %)", who.hashed)
     return Verdict(claim, verdict, evidence)
 
@@ -148,7 +148,8 @@ def _speed(who: Roles) -> Verdict:
     raw, hashed = who.raw.result, who.hashed.result
     steps = {name: result["steps_to_90"] for name, result in (("hashed", hashed), ("raw", raw))}
     never = [name for name, of_seeds in steps.items() if None in of_seeds]
-    # Who never gets there takes at least all steps: where that alone makes a difference, there is.
+    # A seed that never gets there counts as all steps, the least that it may take: a difference
+    # found even so is real.
     at_least = {
         name: [raw["num_steps"] if s is None else s for s in of_seeds]
         for name, of_seeds in steps.items()
@@ -181,7 +182,7 @@ def _speed(who: Roles) -> Verdict:
     }
     return Verdict(
         claim,
-        _TRUE_FALSE[sign] + (" of training accuracy" if sign > 0 else ""),
+        _TRUE_FALSE[sign] + (" for training accuracy" if sign > 0 else ""),
         f"hashed minus raw: {difference['mean']:+,.0f} steps{interval} to 90 % training accuracy "
         f"({means['hashed']:,.0f} against {means['raw']:,.0f}; mean of a log interval)",
     )
@@ -202,14 +203,14 @@ def _robustness(who: Roles) -> Verdict:
     )
     verdict = _TRUE_FALSE[_sign(end)]
     if _sign(end) <= 0 and _sign(loss) < 0:
-        verdict += f"; true {_only(end)}of the points lost from clean to distorted"
+        verdict += f"; true {_only(end)}for the points lost from clean to distorted"
     return Verdict(
-        "hashing makes the network robust (never measured on hashed images)",
+        "hashing makes the network robust (the study never measured it on hashed images)",
         f"at contrast 200: {verdict}",
         f"test accuracy at contrast 200, hashed minus raw: {points(end)} points "
         f"({_mean(who.hashed, 'contrast_200', who.raw)} against "
         f"{_mean(who.raw, 'contrast_200', who.hashed)}); "
-        f"points lost from clean, hashed minus raw: {points(loss)}",
+        f"points lost from clean to contrast 200, hashed minus raw: {points(loss)}",
     )
 
 
@@ -228,12 +229,12 @@ def _ablations(rows: Sequence[Run]) -> Verdict:
         if names
     )
     return Verdict(
-        "Fig 5.5: much the same on the test set, whatever is changed"
+        "Fig 5.5: test accuracy is much the same, whatever is changed"
         + _quoted(" (37.5 to 54.1 % after 10,000 steps)", rows[0])
-        + (" (training pictures scrambled)" if rows[0].is_scrambled else "")
+        + (" (training images scrambled)" if rows[0].is_scrambled else "")
         + ("" if preprocess == "raw" else f" (on {preprocess} images)"),
         _range(rows),
-        f"against Original with the same seeds, points, Holm-adjusted: {evidence}",
+        f"points above Original with the same seeds, verdicts Holm-adjusted: {evidence}",
     )
 
 
@@ -242,8 +243,8 @@ def _range(rows: Sequence[Run]) -> str:
     means = [run.result["statistics"]["test_accuracy"]["clean"]["mean"] for run in rows]
     steps = {run.result["num_steps"] for run in rows}
     spread = " to ".join(f"{number:,}" for number in sorted({min(steps), max(steps)}))
-    ours = f"ours after {spread} steps {percent(min(means))} to {percent(max(means))}"
-    # Without rows that are not the study's, and those whose seeds are all alike.
+    ours = f"ours after {spread} steps: {percent(min(means))} to {percent(max(means))}"
+    # Without rows that are not the study's, and rows whose seeds all have the same accuracy.
     within = [known for run in rows if (known := is_within(run)) is not None]
     if not within:
         return ours
