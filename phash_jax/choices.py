@@ -23,7 +23,8 @@ def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:
 def at_least(least: float, value: float, field: str) -> None:
     """ValueError that names the config field if its value is below ``least``, or not finite."""
     if not least <= value < math.inf:
-        raise ValueError(f"{field} must be {least} or more, got {value}")
+        finite = "" if math.isfinite(value) else " and finite"
+        raise ValueError(f"{field} must be {least} or more{finite}, got {value}")
 
 
 def whole_number(value: Any, name: str, *, least: int, most: int | None = None) -> int:

@@ -136,9 +136,9 @@ def place(
     if idle:
         raise ValueError(
             f"{num_seeds} seeds and a batch of {batch_size} images can be spread over only "
-            f"{len(used)} of the {len(devices)} devices, which leaves {len(idle)} processes with "
-            "nothing to do: choose train.num_seeds or train.batch_size to suit the devices, or "
-            "start fewer processes"
+            f"{len(used)} of the {len(devices)} devices, which leaves {len(idle)} "
+            f"process{'es' * (len(idle) > 1)} with nothing to do: choose train.num_seeds or "
+            "train.batch_size to suit the devices, or start fewer processes"
         )
     if len(used) < len(devices) and platform != "cpu":
         logging.warning(

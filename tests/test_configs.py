@@ -107,8 +107,16 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
         ("model.bias_init", math.inf, "model.bias_init must be a finite number, got inf"),
         ("model.dropout", 1.0, "model.dropout must be from 0 to below 1, got 1.0"),
         ("optimizer.learning_rate", -1e-3, "optimizer.learning_rate must be 0 or more, got -0.001"),
-        ("optimizer.learning_rate", math.nan, "optimizer.learning_rate must be 0 or more, got nan"),
-        ("optimizer.learning_rate", math.inf, "optimizer.learning_rate must be 0 or more, got inf"),
+        (
+            "optimizer.learning_rate",
+            math.nan,
+            "optimizer.learning_rate must be 0 or more and finite",
+        ),
+        (
+            "optimizer.learning_rate",
+            math.inf,
+            "optimizer.learning_rate must be 0 or more and finite",
+        ),
         ("optimizer.warmup", 1.0, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
         ("optimizer.average_decay", 1.0, "optimizer.average_decay must be from 0 to below 1"),
         ("train.max_shift", -1, "train.max_shift must be 0 or more, got -1"),
@@ -216,7 +224,7 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
     config.robustness.networks = f"./runs/a/, {tmp_path}/runs/b"
     claim(tmp_path / "workdir", config)
     config.robustness.networks = "runs/b,runs/a"
-    with pytest.raises(WorkdirError, match=r"undo: robustness.networks: './runs/a/"):
+    with pytest.raises(WorkdirError, match=r"change back: robustness.networks: './runs/a/"):
         claim(tmp_path / "workdir", config)
 
 

@@ -175,7 +175,7 @@ def test_of_no_right_answer_nothing_can_be_lost(tmp_path):
     result["networks"]["median_hash"]["clean"] = [0.0, 0.5]
     (tested / "results.json").write_text(json.dumps(result))
     (verdict,) = robustness_verdicts.verdicts([tested])
-    assert "of clean accuracy lost - against 40.0 %" in verdict.evidence
+    assert "share of clean accuracy lost: - against 40.0 %" in verdict.evidence
 
 
 def test_a_network_in_a_folder_of_another_name_has_it_beside_its_own(tmp_path):

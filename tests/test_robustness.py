@@ -355,7 +355,7 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     assert "robustness of hashed against plain" in markdown
     assert "**more accurate**" in markdown
     # 1 - 0.715 / 0.715, and 1 - 0.51 / 0.81 by seeds.
-    assert "of clean accuracy lost 0.0 % against 37.0 %; " in markdown
+    assert "share of clean accuracy lost: 0.0 % against 37.0 %; " in markdown
     assert "accuracy under all 1 distortions, severities 1, 5" in markdown
     assert "mean +20.5" in markdown
     assert "better under 1 of 1: brightness (+20.5); worse under none" in markdown

@@ -94,6 +94,5 @@ def section(sweep: Sweep) -> str:
     return (
         f"### {sweep.folder.name}: minus {base.label} with the same seeds\n\n"
         f"{tables.markdown(cells)}\n"
-        f"Better or worse means that p, Holm-adjusted for {len(others)} "
-        f"comparison{'s' * (len(others) > 1)}, is below 0.05.\n\n"
+        "Better or worse means that p, Holm-adjusted within a column, is below 0.05.\n\n"
     )

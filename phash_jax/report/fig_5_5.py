@@ -100,7 +100,7 @@ def difference_table(rows: Sequence[Run], test_set: str) -> str:
     compared = differences(rows, test_set)
     if not compared:
         return ""
-    cells = [("row", "points above Original", "p", f"p, Holm for {len(compared)}", "verdict")]
+    cells = [("row", "points above Original", "p", "p, Holm-adjusted", "verdict")]
     for run, difference, adjusted in compared:
         cells.append(
             (

@@ -165,7 +165,7 @@ def _by_distortion(result: dict[str, Any]) -> str:
     what = "Differences are" if few else f"In brackets: points minus {base},"
     note = (
         f"\n{what} between networks with the same seed. Better or worse means that p, "
-        f"Holm-adjusted for {len(result['distortions'])} distortions, is below 0.05.\n"
+        "Holm-adjusted within a column, is below 0.05.\n"
         if others
         else ""
     )
