@@ -252,7 +252,7 @@ def make_augment(chosen: Sequence[str]) -> Augment:
         keys = _image_keys(key, len(images))
         size, left = divmod(len(images), len(chosen))
         if left:
-            raise ValueError(f"{len(images)} images have no {len(chosen)} equal parts to distort")
+            raise ValueError(f"{len(images)} images cannot be split into {len(chosen)} equal parts")
         parts = []
         for i, name in enumerate(chosen):
             part = slice(i * size, (i + 1) * size)

@@ -294,7 +294,7 @@ def test_a_device_has_equal_parts_for_every_way_and_pairs():
         out_specs=PartitionSpec(),
         check_vma=False,
     )
-    with pytest.raises(ValueError, match="7 images have no 2 equal parts to distort"):
+    with pytest.raises(ValueError, match="7 images cannot be split into 2 equal parts"):
         of(jax.random.key(0), jnp.zeros((7, 8, 8, 3), jnp.uint8))
 
 
