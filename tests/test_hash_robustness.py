@@ -121,7 +121,7 @@ def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
     text = report.write(tmp_path, [tmp_path])
     assert "# Bits flipped" in text
     markdown = (tmp_path / "report.md").read_text()
-    assert "## Robustness: hashes without a network" in markdown
+    assert "## Hashes under distortions" in markdown
     assert markdown.count("\n| brightness ") == 4
     assert "_distances.png)" in markdown
     result = json.loads(whole)

@@ -23,7 +23,7 @@ def section(workdir: Path, figures: Path, name: str) -> str:
     robustness_plots.plot_hashes(result, figures / f"{name}_by_severity.png")
     hashes = result["hashes"]
     text = (
-        "## Robustness: hashes without a network\n\n"
+        "## Hashes under distortions\n\n"
         f"{result['num_images']:,} images; each, distorted, is compared with its own original and "
         "with the originals of all others. Means over severities "
         f"{', '.join(map(str, result['severities']))}.\n\n"

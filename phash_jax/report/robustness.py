@@ -49,7 +49,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     draws = flatten(read_config(workdirs[0])).get("distortions.draws")
     drawn = {None: "", 1: "; one draw of each distortion"}.get(draws, f"; means over {draws} draws")
     text = (
-        "## Robustness: trained networks on distorted images\n\n"
+        "## Networks under distortions\n\n"
         f"{result['test_size']:,} {_source(workdirs[0])}; means over seeds, in brackets "
         f"Student's 95 % interval. {severities_of(result).capitalize()}; mean over {over}{drawn}."
         "\n\n"
