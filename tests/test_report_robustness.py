@@ -3,7 +3,8 @@
 import json
 import re
 
-from conftest import make_workdir
+from conftest import load_config, make_workdir
+from ml_collections import ConfigDict
 
 from phash_jax.metrics import read_metrics, rewrite_records
 from phash_jax.report import (
@@ -15,6 +16,7 @@ from phash_jax.report import (
     tested_networks,
 )
 from phash_jax.report.collect import collect
+from phash_jax.workdir import claim
 
 
 def make_rivals(path):
@@ -83,7 +85,7 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     ]
     report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
-    section = made[made.index("images (first, second)") :].split("\n## ")[0]
+    section = made[made.index("under distortions (first, second)") :].split("\n## ")[0]
     assert "Severity 3; mean over all 2 distortions; one draw of each distortion.\n" in section
     assert "Severities 1, 2; mean over all 2 distortions; means over 4 draws.\n" in made
     assert re.search(r"\| median_hash +\| 2 +\| 900 +\| 50.0 % .*\| 40.0 %", section)
@@ -251,6 +253,27 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
     assert "other" in fig_6_1
     assert "gray_average_hash" not in fig_6_1
     assert "# Inputs of the network, by bits per pixel" in text
+
+
+def test_a_sweep_keeps_the_run_that_is_also_compared_by_its_input(tmp_path):
+    slow = {"optimizer": {"learning_rate": 1e-5}}
+    config = load_config("best_raw")
+    config.runs = ConfigDict({"usual": {}, "slow": slow})
+    claim(tmp_path / "mine", config)
+    make_workdir(tmp_path / "mine" / "usual", "best_raw", name="usual")
+    fields = {"optimizer.learning_rate": 1e-5}
+    make_workdir(tmp_path / "mine" / "slow", "best_raw", name="slow", **fields)
+    for name in ("average_hash", "median_hash"):
+        make_workdir(tmp_path / name, "best_raw", preprocess=name, name=name)
+    folders = [tmp_path / name for name in ("mine", "average_hash", "median_hash")]
+    report.write(tmp_path / "out", folders)
+    made = (tmp_path / "out" / "report.md").read_text()
+    side_by_side, by_input = made.split("\n## ")[1], made.split("\n## Inputs of the network")[1]
+    assert side_by_side.startswith("Runs side by side")
+    assert "### mine: minus usual with the same seeds" in side_by_side
+    assert "median_hash" not in side_by_side
+    assert by_input.startswith(", by bits per pixel: 900 steps\n")
+    assert all(f"| {name} " in by_input for name in ("raw", "average_hash", "median_hash"))
 
 
 def test_images_seen_until_a_mark_is_reached(tmp_path):

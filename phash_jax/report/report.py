@@ -27,7 +27,7 @@ from phash_jax.report import (
     robustness_verdicts,
     studies,
 )
-from phash_jax.report.collect import Run, collect, short_names
+from phash_jax.report.collect import Run, collect, read_config, short_names
 from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
 from phash_jax.report.notes import read_notes
 from phash_jax.report.verdicts import judge, roles
@@ -116,12 +116,23 @@ def _apart(runs: Sequence[Run]) -> list[Path]:
 
     Those with a published number stay beside it.
     """
+    alone = _only_rivals(runs)
     return [
         run.folder
-        for group in rivals.groups(runs)
-        for run in group
-        if run.config.get("published", "none") == "none"
+        for run in runs
+        if run.folder in alone and run.config.get("published", "none") == "none"
     ]
+
+
+def _only_rivals(runs: Sequence[Run]) -> set[Path]:
+    """Folders of the runs that are compared by their inputs, and not in a sweep of another kind."""
+    by_input = {run.folder for group in rivals.groups(runs) for run in group}
+    elsewhere = {run.folder.parent for run in runs if run.result and run.folder not in by_input}
+    return {
+        folder
+        for folder in by_input
+        if folder.parent not in elsewhere or not read_config(folder.parent).get("runs")
+    }
 
 
 def _of_study(runs: Sequence[Run]) -> bool:
@@ -132,9 +143,7 @@ def _of_study(runs: Sequence[Run]) -> bool:
 def _compared_elsewhere(runs: Sequence[Run]) -> set[Path]:
     """Folders of runs that have a table of differences in a section or a verdict of their own."""
     of_study = (run for who in roles(runs) for run in (who.raw, who.hashed, who.scrambled) if run)
-    return {run.folder for run in of_study} | {
-        run.folder for group in rivals.groups(runs) for run in group
-    }
+    return {run.folder for run in of_study} | _only_rivals(runs)
 
 
 def _differences(runs: Sequence[Run], *, but: set[Path], figures: Path | None = None) -> str:

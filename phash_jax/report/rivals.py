@@ -32,7 +32,7 @@ _FEWEST = 3
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
     """Finished runs whose configs differ in preprocessing only, by bits; three or more of them.
 
-    Of several runs with the same preprocessing the first is taken.
+    Of several runs with the same preprocessing the first is taken. The largest group comes first.
     """
     found: dict[str, dict[str, Run]] = {}
     for run in runs:
@@ -40,11 +40,12 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
             fields = sorted(recipe(run, but=["preprocess"]).items())
             alike = found.setdefault(repr(fields), {})
             alike.setdefault(run.config["preprocess"], run)
-    return [
+    chosen = [
         [alike[name] for name in BITS_PER_PIXEL if name in alike]
         for alike in found.values()
         if len(alike) >= _FEWEST
     ]
+    return sorted(chosen, key=len, reverse=True)
 
 
 def distorted(run: Run, finished: Finished) -> tuple[str, list[float]] | None:
@@ -82,7 +83,8 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
         _plot(by_run, figures / file)
         first = group[0]
         texts.append(
-            f"## Inputs of the network, by bits per pixel{_also(first)}\n\n"
+            f"## Inputs of the network, by bits per pixel: {first.result['num_steps']:,} steps"
+            f"{_also(first)}\n\n"
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
             f"seeds {', '.join(map(str, first.result['seeds']))}; {_augmentation(first)}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
