@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from phash_jax import tables
-from phash_jax.comparison import holm
+from phash_jax.comparison import holm, paired_difference
 from phash_jax.fields import TEST_DATA
 from phash_jax.report.collect import Run, recipe
-from phash_jax.report.differences import conclusion, of_runs
+from phash_jax.report.differences import conclusion
 from phash_jax.report.formats import points
 from phash_jax.report.plots import plot_differences
 
@@ -17,7 +17,7 @@ _MOST_CHANGES = 4
 # Which seeds and test sets two runs share is found when they are compared.
 _NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
 # The difference on a test set that one of the two was not tested on.
-_NONE = {"mean": None}
+_NONE: dict[str, Any] = {"mean": None, "ci95": None, "p": None}
 
 
 def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None = None) -> str:
@@ -41,33 +41,29 @@ def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None 
             compared.append((run, *found))
     if not compared:
         return ""
-    test_sets = {name: None for run, _, _ in compared for name in run.result["test_accuracy"]}
-    differences = [[of_runs(base, [run], name) for name in test_sets] for run, base, _ in compared]
-    columns = [_column(column) for column in zip(*differences, strict=True)]
+    test_sets = list({name: None for run, _, _ in compared for name in run.result["test_accuracy"]})
+    differences = [[_difference(run, base, t) for t in test_sets] for run, base, _ in compared]
     header = ["run", "minus", "what is changed"]
-    for test_set in test_sets:
+    cells = [[run.label, base.label, _in_words(changes)] for run, base, changes in compared]
+    for test_set, column in zip(test_sets, zip(*differences, strict=True), strict=True):
         header += [f"{test_set.replace('_', ' ')}, points", "verdict"]
-    cells = [header]
-    for place, (run, base, changes) in enumerate(compared):
-        numbers = (cell for column in columns for cell in column[place])
-        cells.append([run.label, base.label, _in_words(changes), *numbers])
+        adjusted = holm([difference["p"] for difference in column])
+        for row, difference, p in zip(cells, column, adjusted, strict=True):
+            row += [points(difference), "-" if difference is _NONE else conclusion(difference, p)]
     title = "Each run minus the one before it that is most like it, with the same seeds"
     plot = ""
     if figures:
-        plot_differences(
-            {
-                f"{_in_words(changes)}\n{run.label} minus {base.label}": {
-                    name.replace("_", " "): pair[0][1] if pair else _NONE
-                    for name, pair in zip(test_sets, pairs, strict=True)
-                }
-                for (run, base, changes), pairs in zip(compared, differences, strict=True)
-            },
-            "difference in test accuracy, points",
-            figures / "changes.png",
-        )
+        lines = {
+            f"{change}\n{run} minus {base}": {
+                name.replace("_", " "): difference
+                for name, difference in zip(test_sets, of_run, strict=True)
+            }
+            for (run, base, change, *_), of_run in zip(cells, differences, strict=True)
+        }
+        plot_differences(lines, "difference in test accuracy, points", figures / "changes.png")
         plot = f"![{title}: mean and 95 % interval](figures/changes.png)\n\n"
     return (
-        f"### {title}\n\n{plot}{tables.markdown(cells)}\n"
+        f"### {title}\n\n{plot}{tables.markdown([header, *cells])}\n"
         "In brackets after a changed field: its value in the earlier run. Better or worse means "
         "that p, Holm-adjusted for the runs of this table, is below 0.05; the intervals are "
         "uncorrected.\n\n"
@@ -97,13 +93,16 @@ def _changes(run: Run, base: Run) -> dict[str, tuple]:
     }
 
 
-def _column(found: Sequence[list]) -> list[tuple[str, str]]:
-    """Each difference on one test set, and its verdict; dashes where there is none."""
-    adjusted = iter(holm([pair[0][1]["p"] for pair in found if pair]))
-    return [
-        (points(pair[0][1]), conclusion(pair[0][1], next(adjusted))) if pair else ("-", "-")
-        for pair in found
-    ]
+def _difference(run: Run, base: Run, test_set: str) -> dict[str, Any]:
+    """``paired_difference`` of their accuracies; ``_NONE`` where one was not tested on it."""
+    if not all(test_set in tested.result["test_accuracy"] for tested in (run, base)):
+        return _NONE
+    return paired_difference(
+        run.result["test_accuracy"][test_set],
+        base.result["test_accuracy"][test_set],
+        our_seeds=run.result["seeds"],
+        base_seeds=base.result["seeds"],
+    )
 
 
 def _in_words(changes: dict[str, tuple[Any, Any]]) -> str:
