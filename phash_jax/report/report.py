@@ -11,8 +11,8 @@ from pathlib import Path
 
 from phash_jax import tables
 from phash_jax.errors import listed
-from phash_jax.published import PUBLISHED, TEST_FIGURES, TRAINING_LOGS
 from phash_jax.report import (
+    beside_published,
     changes,
     differences,
     fig_5_1,
@@ -21,22 +21,19 @@ from phash_jax.report import (
     hash_robustness,
     learning,
     page,
+    pictures,
     plots,
     rivals,
     robustness,
     robustness_verdicts,
     studies,
 )
-from phash_jax.report.collect import Run, collect, read_config, short_names
-from phash_jax.report.formats import commands, percent, percent_with_interval, picture, points
+from phash_jax.report.collect import Run, collect, read_config
+from phash_jax.report.formats import commands
 from phash_jax.report.notes import read_notes
 from phash_jax.report.verdicts import judge, roles
 from phash_jax.whole_files import written_whole
 
-# Squares of a pixel each; more would not be seen.
-_MOST_CLASSES_SHOWN = 200
-# How many runs' pictures are shown where none is the study's, and how many others are named.
-_MOST_PICTURED, _MOST_NAMED = 3, 8
 # From this number on, the runs of one config are drawn apart from the others.
 _LARGE_SWEEP = 4
 _INTERVALS = (
@@ -100,7 +97,7 @@ def write(
         _sweeps(runs, figures),
         *rivals.sections(runs, workdirs, figures),
         learning.section(runs, figures),
-        _pictures(runs, figures),
+        pictures.section(runs, figures),
         *studies.sections(workdirs, figures),
         _provenance(runs),
     ]
@@ -228,7 +225,7 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
             "![Test accuracy (Fig 5.4, 5.6, 5.9): every seed, mean and 95 % interval, published "
             f"number](figures/{file})\n\n"
         )
-    text += _test_figures(finished)
+    text += beside_published.test_accuracies(finished)
     text += _differences(finished, but=_compared_elsewhere(runs), figures=figures)
     text += "## Training (Fig 5.2, 5.3, 5.7, 5.8)\n\n"
     for place, group in enumerate(_by_figure(shown, workdirs)):
@@ -238,52 +235,9 @@ def _comparison(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) ->
             "![Training accuracy and loss (Fig 5.3, 5.8): mean over seeds and over each log "
             f"interval; band from lowest to highest seed](figures/{file})\n\n"
         )
-    return text + _training_logs(finished) + fig_5_1.section(shown) + commands(shown)
-
-
-def _test_figures(finished: Sequence[Run]) -> str:
-    """Fig 5.4, 5.6 and 5.9, each beside the runs that repeat it."""
-    cells = [("figure", "run", "published", "ours", "ours minus published")]
-    for figure, (published, test_set) in TEST_FIGURES.items():
-        study = PUBLISHED[published]
-        for run in finished:
-            if run.result["published"] != published or test_set not in run.result["test_accuracy"]:
-                continue
-            ours = run.result["statistics"]["test_accuracy"][test_set]
-            theirs = study["test_accuracy"][test_set]
-            shifted = {
-                "mean": ours["mean"] - theirs,
-                "ci95": ours["ci95"] and [bound - theirs for bound in ours["ci95"]],
-            }
-            cells.append(
-                (
-                    f"Fig {figure}",
-                    f"{run.label}, {test_set}",
-                    f"{percent(theirs)} ({study['test_correct'][test_set]} / {study['test_size']})",
-                    percent_with_interval(ours),
-                    points(shifted),
-                )
-            )
-    return tables.markdown(cells) + "\n" if len(cells) > 1 else ""
-
-
-def _training_logs(finished: Sequence[Run]) -> str:
-    """Fig 5.2 and 5.7: accuracy of the batches logged at the published steps, and at our last."""
-    cells = [("run", "step", "batch accuracy, ours", "published")]
-    for run in finished:
-        published = TRAINING_LOGS.get(run.result["published"], {})
-        ours = {record["step"]: record["batch_accuracy"] for record in run.records}
-        for step in sorted({*published, run.result["num_steps"]} if published else ()):
-            accuracies = ", ".join(percent(value) for value in ours.get(step, []))
-            cells.append(
-                (
-                    run.label,
-                    f"{step:,}",
-                    accuracies or "not trained that far",
-                    percent(published[step]) if step in published else "-",
-                )
-            )
-    return tables.markdown(cells) + "\n" if len(cells) > 1 else ""
+    return (
+        text + beside_published.training_logs(finished) + fig_5_1.section(shown) + commands(shown)
+    )
 
 
 def _sweeps(runs: Sequence[Run], figures: Path) -> str:
@@ -325,44 +279,6 @@ def _name_of_sweep(rows: Sequence[Run]) -> str:
     return f"{_DATA.get(data, data)}, {preprocess}" + (
         ", training images scrambled as in the study" if rows[0].is_scrambled else ""
     )
-
-
-def _pictures(runs: Sequence[Run], figures: Path) -> str:
-    """What the networks see, what they confuse, and what they are most sure of and wrong about."""
-    shown = [run for who in roles(runs) for run in (who.raw, who.hashed, who.scrambled) if run]
-    finished = [run for run in runs if run.result and not run.row]
-    shown = shown or finished[:_MOST_PICTURED]
-    names, text = short_names([run.folder for run in shown]), ""
-    for run in shown:
-        for file, caption in (
-            ("examples.png", "what the network is trained and tested on"),
-            (
-                "mistakes.png",
-                "test images that it gets wrong and is most sure of; above each its class, what it "
-                "is taken for, and with what probability (mean over seeds)",
-            ),
-        ):
-            if (run.folder / file).exists():
-                copy = f"{names[run.folder].replace('/', '_')}_{file}"
-                shutil.copyfile(run.folder / file, figures / copy)
-                text += picture(f"{run.label}: {caption}", copy)
-    counted = [
-        run
-        for run in shown
-        if "confusion" in run.result and len(run.result["class_names"]) <= _MOST_CLASSES_SHOWN
-    ]
-    if counted:
-        plots.plot_confusion(counted, figures / "confusion.png")
-        text += (
-            "![Confusion: percent of a class taken for each class, mean over seeds]"
-            "(figures/confusion.png)\n\n"
-        )
-    if not text:
-        return ""
-    if left_out := [run.label for run in finished if run not in shown]:
-        which = ", ".join(left_out) if len(left_out) <= _MOST_NAMED else f"{len(left_out)} others"
-        text += f"The pictures of {which} are in the folders of those runs.\n\n"
-    return "## Pictures\n\n" + text + commands(shown)
 
 
 def _provenance(runs: Sequence[Run]) -> str:
