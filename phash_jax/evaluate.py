@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,12 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from phash_jax.augment import check_smaller
-from phash_jax.choices import choose
-from phash_jax.data.dataset import Dataset, Split
-from phash_jax.distortions import TEST_SETS
+from phash_jax.data.dataset import Split
 from phash_jax.model import ConvNet
 from phash_jax.optimizers import averaged
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, SEED, Placement, over_seeds, put, split_groups, to_host
-from phash_jax.preprocess import PREPROCESS, Preprocess
+from phash_jax.preprocess import Preprocess
 
 
 def views(
@@ -132,61 +130,6 @@ def predict_split(
         logits = [to_host(predict_group(group, images)) for group in groups]
         predicted.append(np.concatenate(logits)[:, :kept])
     return np.concatenate(predicted, 1)
-
-
-def make_evaluate(
-    model: ConvNet,
-    dataset: Dataset,
-    placement: Placement,
-    *,
-    preprocess: str,
-    test_sets: Sequence[str],
-    batch_size: int,
-    test_flip: bool = False,
-    test_shift: int = 0,
-) -> Callable:
-    """Returns a function from a stacked TrainState to its logits on the test sets.
-
-    Its programs are compiled when it is first called.
-
-    Args:
-        model: the module that was trained.
-        dataset: its test split is used.
-        placement: the layout the networks are trained with.
-        preprocess: key of ``PREPROCESS``.
-        test_sets: keys of ``TEST_SETS``.
-        batch_size: images tested at once.
-        test_flip: whether the mirrored image is tested too.
-        test_shift: pixels by which shifted copies are tested too; 0: none.
-
-    Returns:
-        ``(state) -> logits``: for each test set float32 ``[seeds, N, outputs]``.
-
-    Raises:
-        ValueError: an unknown preprocessing or test set.
-    """
-    chosen = choose(PREPROCESS, preprocess, "preprocess")
-    predict_groups = {
-        name: make_predict(
-            model,
-            chosen,
-            choose(TEST_SETS, name, "test_sets"),
-            placement,
-            test_flip=test_flip,
-            test_shift=test_shift,
-        )
-        for name in test_sets
-    }
-
-    def evaluate(state) -> dict[str, np.ndarray]:
-        return {
-            name: predict_split(
-                predict_group, state, dataset.test, placement, batch_size=batch_size
-            )
-            for name, predict_group in predict_groups.items()
-        }
-
-    return evaluate
 
 
 def accuracies(

@@ -16,13 +16,15 @@ from phash_jax.choices import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_in_all
 from phash_jax.distillation import keep_teacher, make_teacher
+from phash_jax.distortions import TEST_SETS
 from phash_jax.errors import UserError
-from phash_jax.evaluate import accuracies, make_evaluate
+from phash_jax.evaluate import accuracies, make_predict, predict_split
 from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
 from phash_jax.model import make_model
 from phash_jax.networks import check_unseen, restore, warn_of_other_pictures
 from phash_jax.placement import Placement, to_host, use_cpu_cores
+from phash_jax.preprocess import PREPROCESS
 from phash_jax.processes import ProcessesError
 from phash_jax.published import is_comparable
 from phash_jax.report import report
@@ -39,30 +41,45 @@ class RunFailedError(UserError):
     """Some of several runs failed."""
 
 
-def make_evaluate_of(
+def make_evaluate(
     config: ml_collections.ConfigDict, dataset: Dataset, placement: Placement
 ) -> Callable:
-    """``evaluate.make_evaluate`` for the networks and test sets that a config describes."""
+    """Returns a function from a stacked TrainState to its logits on the config's test sets.
+
+    The logits are float32 ``[seeds, N, outputs]`` for each test set. The programs are compiled when
+    they are first called.
+    """
     model = make_model(
         config.model, num_classes=len(dataset.class_names), platform=placement.platform
     )
-    return make_evaluate(
-        model,
-        dataset,
-        placement,
-        preprocess=config.preprocess,
-        test_sets=names(config.test_sets),
-        batch_size=config.test_batch_size,
-        test_flip=config.test_flip,
-        test_shift=config.test_shift,
-    )
+    predict_groups = {
+        name: make_predict(
+            model,
+            PREPROCESS[config.preprocess],
+            TEST_SETS[name],
+            placement,
+            test_flip=config.test_flip,
+            test_shift=config.test_shift,
+        )
+        for name in names(config.test_sets)
+    }
+
+    def logits_of(state: TrainState) -> dict[str, np.ndarray]:
+        return {
+            name: predict_split(
+                predict_group, state, dataset.test, placement, batch_size=config.test_batch_size
+            )
+            for name, predict_group in predict_groups.items()
+        }
+
+    return logits_of
 
 
 def evaluate(
     config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, placement: Placement
 ) -> dict[str, np.ndarray]:
-    """Tests trained networks once: ``make_evaluate_of(config, dataset, placement)(state)``."""
-    return make_evaluate_of(config, dataset, placement)(state)
+    """Tests trained networks once: ``make_evaluate(config, dataset, placement)(state)``."""
+    return make_evaluate(config, dataset, placement)(state)
 
 
 def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path) -> dict:
@@ -86,7 +103,7 @@ def _run_one(config: ml_collections.ConfigDict, dataset: Dataset, workdir: Path)
     tested: dict[int, dict[str, np.ndarray]] = {}
 
     def make_test(placement: Placement) -> Test:
-        logits_of = make_evaluate_of(config, dataset, placement)
+        logits_of = make_evaluate(config, dataset, placement)
 
         def test(state) -> dict[str, list[float]]:
             tested.clear()

@@ -1,6 +1,5 @@
 """The job that hashes a folder of pictures, catalogs them and lists their near-duplicates."""
 
-import csv
 import functools
 import itertools
 import time
@@ -25,7 +24,7 @@ from phash_jax.picture_hashes import (
     prepare,
 )
 from phash_jax.placement import num_cpu_cores
-from phash_jax.whole_files import written_whole
+from phash_jax.whole_files import write_rows
 from phash_jax.workdir import WorkdirError, claim
 
 _TROUBLES = "troubles"
@@ -254,13 +253,8 @@ def _join_troubles(troubles: Path, workdir: Path, num_parts: int, num_files: int
         if not all(isinstance(parts[-1].get(kind), list) for kind in ("unreadable", "warnings")):
             raise damaged(path, "it lists no troubles", _IN_A_NEW_WORKDIR)
     for name, header in (("unreadable", "Reason"), ("warnings", "Warning")):
-        with (
-            written_whole(workdir / f"{name}.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["ImageAddr", header])
-            writer.writerows(row for part in parts for row in part[name])
+        rows = [row for part in parts for row in part[name]]
+        write_rows(workdir / f"{name}.csv", [["ImageAddr", header], *rows])
     unreadable = [row for part in parts for row in part["unreadable"]]
     if len(unreadable) == num_files:
         raise ValueError(

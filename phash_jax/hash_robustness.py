@@ -25,8 +25,7 @@ from phash_jax.distortions.draws import (
     undistorted,
 )
 from phash_jax.hashing import HASHES, check_hashes
-from phash_jax.json_files import write_json
-from phash_jax.metrics import append_record, read_by
+from phash_jax.json_files import append_line, read_lines_by, write_json
 from phash_jax.padding import in_batches
 from phash_jax.placement import use_cpu_cores
 from phash_jax.preprocess import PREPROCESS, SEVERAL_BITS_A_VALUE
@@ -174,7 +173,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     bits = _num_bits(test, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
     clean, _ = hash_with(undistorted)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
-    records = read_by(path, "distortion", "counts", "inputs_flipped")
+    records = read_lines_by(path, "distortion", "counts", "inputs_flipped")
     todo = [name for name in chosen if name not in records]
     with (
         path.open("a") as file,
@@ -199,7 +198,7 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
                     flipped[input_name].append(float(shares[input_name].mean(dtype=np.float64)))
                 bar.update()
             records[name] = {"distortion": name, "counts": counts, "inputs_flipped": flipped}
-            append_record(file, records[name])
+            append_line(file, records[name])
     result = {
         "num_images": len(test),
         "severities": severities,

@@ -15,8 +15,9 @@ from phash_jax.choices import at_least
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
+from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.crystallize import crystallize
-from phash_jax.distortions.high_frequency import contrast_and_noise
+from phash_jax.distortions.high_frequency import add_noise
 from phash_jax.distortions.swirl import swirl
 from phash_jax.hash_study_report import (
     FIGURES,
@@ -30,7 +31,7 @@ from phash_jax.hashing import HASHES
 from phash_jax.json_files import write_json
 from phash_jax.pictures import safe_formats
 from phash_jax.published import FIG_4_1
-from phash_jax.whole_files import written_whole
+from phash_jax.whole_files import write_text
 from phash_jax.workdir import claim
 
 _SCENE_SIZE = 256
@@ -55,8 +56,8 @@ def distorted(picture: UInt8[np.ndarray, "h w 3"]) -> dict[str, UInt8[np.ndarray
             "original": image,
             "crystallize": crystallize(first, image, cell_size=cell_size),
             "swirl": swirl(image, strength=_SWIRL_STRENGTH, radius=_SWIRL_RADIUS),
-            "contrast and noise": contrast_and_noise(
-                second, image, level=_CONTRAST_LEVEL, amplitude=_NOISE_AMPLITUDE
+            "contrast and noise": add_noise(
+                second, contrast_level(image, level=_CONTRAST_LEVEL), amplitude=_NOISE_AMPLITUDE
             ),
         }
 
@@ -198,8 +199,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     text = as_markdown(
         own, study, counts, near=settings.near, per_class=per_class, published=comparable
     )
-    with written_whole(workdir / "hash_study.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(workdir / "hash_study.md", text)
     return text
 
 

@@ -22,7 +22,7 @@ shape, hash size or generation, and where a sum would overflow int32. All can be
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -153,10 +153,13 @@ def _average(image, *, hash_size, generation):
     return Decision(excess > 0, jnp.abs(excess).min() / values.size, jnp.array(False))
 
 
-def _difference(image, *, name, axis, hash_size, generation):
+def _difference(image, *, hash_size, generation, name="dhash", axis=1):
     values = _gray_reduced(name, image, hash_size=hash_size, generation=generation)
     difference = jnp.diff(values, axis=axis)
     return Decision(difference > 0, jnp.abs(difference).min().astype(jnp.float32), jnp.array(False))
+
+
+_vertical_difference = functools.partial(_difference, name="dhash_vertical", axis=0)
 
 
 def _dct_median(image, *, hash_size, generation):
@@ -306,6 +309,8 @@ def _decide(images, *, of_one: Callable, static: tuple[tuple[str, Any], ...]) ->
 
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
     """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
+    if "hash_size" in static:
+        static["hash_size"] = whole_number(static["hash_size"], "hash_size", least=2)
     # Looked at before it is converted, which may change its type.
     images = images if isinstance(images, jax.Array) else np.asarray(images)
     check_uint8(images, "a hash")
@@ -332,10 +337,6 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     return decision if with_margin else decision.bits
 
 
-def _checked(hash_size: SupportsIndex) -> int:
-    return whole_number(hash_size, "hash_size", least=2)
-
-
 def average_hash(
     images: ArrayLike, *, hash_size: int = 8, pillow: str = "13.0", with_margin: bool = False
 ) -> Bool[Array, "*batch {hash_size} {hash_size}"] | Decision:
@@ -345,13 +346,7 @@ def average_hash(
 
     Equal to ``imagehash.average_hash`` of ImageHash 4.3.2.
     """
-    return _hash(
-        _average,
-        images,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
-    )
+    return _hash(_average, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin)
 
 
 def dhash(
@@ -363,15 +358,7 @@ def dhash(
 
     Equal to ``imagehash.dhash`` of ImageHash 4.3.2.
     """
-    return _hash(
-        _difference,
-        images,
-        name="dhash",
-        axis=1,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
-    )
+    return _hash(_difference, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin)
 
 
 def dhash_vertical(
@@ -384,13 +371,7 @@ def dhash_vertical(
     Equal to ``imagehash.dhash_vertical`` of ImageHash 4.3.2.
     """
     return _hash(
-        _difference,
-        images,
-        name="dhash_vertical",
-        axis=0,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
+        _vertical_difference, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin
     )
 
 
@@ -407,13 +388,7 @@ def phash(
 
     Equal to ``imagehash.phash`` of ImageHash 4.3.2.
     """
-    return _hash(
-        _dct_median,
-        images,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
-    )
+    return _hash(_dct_median, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin)
 
 
 def phash_simple(
@@ -427,13 +402,7 @@ def phash_simple(
 
     Equal to ``imagehash.phash_simple`` of ImageHash 4.3.2.
     """
-    return _hash(
-        _dct_mean,
-        images,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
-    )
+    return _hash(_dct_mean, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin)
 
 
 def whash(
@@ -448,13 +417,7 @@ def whash(
 
     Equal to ``imagehash.whash`` of ImageHash 4.3.2.
     """
-    return _hash(
-        _wavelet,
-        images,
-        hash_size=_checked(hash_size),
-        pillow=pillow,
-        with_margin=with_margin,
-    )
+    return _hash(_wavelet, images, hash_size=hash_size, pillow=pillow, with_margin=with_margin)
 
 
 def colorhash(

@@ -1,10 +1,15 @@
-"""JSON files: written whole or not at all; a damaged one is named when it is read."""
+"""JSON, and JSON lines: written whole or not at all; a damaged file is named when it is read."""
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from phash_jax.errors import listed
 from phash_jax.whole_files import written_whole
+
+_WITHOUT_IT = "take the line out, or start again in another --workdir"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -39,3 +44,71 @@ def read_json(path: Path, kind: type, *, then: str) -> Any:
     if not isinstance(value, kind):
         raise damaged(path, f"it holds a {type(value).__name__}, not a {kind.__name__}", then)
     return value
+
+
+def read_lines(path: Path, *, then: str) -> list[dict[str, Any]]:
+    """The records of a file of JSON lines, none where there is no file.
+
+    A last line that is not JSON, which a crash has cut, is left out.
+
+    Args:
+        path: the file.
+        then: what to do where it is damaged, for the message.
+
+    Raises:
+        ValueError: the file is damaged before its last line.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise damaged(path, error, then) from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                break
+            raise damaged(path, f"line {number} is not JSON: {error}", then) from error
+        if not isinstance(record, dict):
+            raise damaged(path, f"line {number} is not a record", then)
+        records.append(record)
+    return records
+
+
+def rewrite_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes JSON lines in place of a file's, so that a reader finds all the old or all the new."""
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+
+
+def read_lines_by(path: Path, field: str, *others: str) -> dict[str, dict[str, Any]]:
+    """The records of a file to be continued, by a field; none where there is no file.
+
+    A last line that a crash cut short is removed, since it would spoil the next.
+
+    Args:
+        path: JSON lines.
+        field: the key of each record.
+        others: fields that each record has besides.
+
+    Raises:
+        ValueError: the file is damaged before its last line.
+    """
+    records = read_lines(path, then=_WITHOUT_IT)
+    for record in records:
+        if lacking := {field, *others} - record.keys():
+            raise damaged(path, f"a record has no {listed(sorted(lacking))}", _WITHOUT_IT)
+    rewrite_lines(path, records)
+    return {record[field]: record for record in records}
+
+
+def append_line(file: TextIO, record: dict[str, Any]) -> None:
+    """Adds one JSON line, on disk when this returns."""
+    file.write(json.dumps(record) + "\n")
+    file.flush()
+    os.fsync(file.fileno())

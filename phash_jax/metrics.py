@@ -1,11 +1,8 @@
 """What a run writes while it trains: metrics.jsonl and TensorBoard events."""
 
-import json
-import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from tensorboardX import summary as summaries
@@ -14,11 +11,9 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from phash_jax.errors import listed
-from phash_jax.json_files import damaged
-from phash_jax.whole_files import written_whole
+from phash_jax.json_files import append_line, damaged, read_lines, rewrite_lines
 
 _HISTOGRAM_BINS = 64
-_WITHOUT_IT = "take the line out, or start again in another --workdir"
 # No line of a training log can be spared.
 _UNDAMAGED = "put an undamaged copy in its place, or start again in another --workdir"
 # One value per seed, except for the first two.
@@ -31,7 +26,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: a line before the last is not JSON, or one is not a record of a training step.
     """
-    records = _read_lines(path, _UNDAMAGED)
+    records = read_lines(path, then=_UNDAMAGED)
     for record in records:
         if lacking := _LOGGED - record.keys():
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
@@ -66,63 +61,6 @@ def read_until(directory: Path, step: int) -> list[dict[str, Any]]:
     return records
 
 
-def _read_lines(path: Path, then: str) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise damaged(path, error, then) from error
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise damaged(path, f"line {number} is not JSON: {error}", then) from error
-        if not isinstance(record, dict):
-            raise damaged(path, f"line {number} is not a record", then)
-        records.append(record)
-    return records
-
-
-def rewrite_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Writes JSON lines in place of a file's, so that a reader finds all the old or all the new."""
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
-
-
-def read_by(path: Path, field: str, *others: str) -> dict[str, dict[str, Any]]:
-    """The records of a file to be continued, by a field; none where there is no file.
-
-    A last line that a crash cut short is removed, since it would spoil the next.
-
-    Args:
-        path: JSON lines.
-        field: the key of each record.
-        others: fields that each record has besides.
-
-    Raises:
-        ValueError: the file is damaged before its last line.
-    """
-    records = _read_lines(path, _WITHOUT_IT)
-    for record in records:
-        if lacking := {field, *others} - record.keys():
-            raise damaged(path, f"a record has no {listed(sorted(lacking))}", _WITHOUT_IT)
-    rewrite_records(path, records)
-    return {record[field]: record for record in records}
-
-
-def append_record(file: TextIO, record: dict[str, Any]) -> None:
-    """Adds one JSON line, on disk when this returns."""
-    file.write(json.dumps(record) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-
-
 class MetricsLog:
     """Appends one record per logged step to metrics.jsonl and to TensorBoard events.
 
@@ -139,7 +77,7 @@ class MetricsLog:
         self._writes = write
         if not write:
             return
-        rewrite_records(self._path, self.records)
+        rewrite_lines(self._path, self.records)
         self._file = self._path.open("a")
         (directory / "tensorboard").mkdir(exist_ok=True)
         # Not its SummaryWriter: that writes from a thread, and waits for ever where the thread has
@@ -169,7 +107,7 @@ class MetricsLog:
         self.records.append(record)
         if not self._writes:
             return
-        append_record(self._file, record)
+        append_line(self._file, record)
         tested = record.get("test_accuracy", {})
         scalars = record | {f"test_accuracy/{name}": values for name, values in tested.items()}
         for name, values in scalars.items():

@@ -1,7 +1,6 @@
 """Near-duplicates among hashed pictures: the pairs, the groups they form, and a contact sheet."""
 
 import bisect
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from phash_jax import hamming
 from phash_jax.figures import new_figure, save
-from phash_jax.whole_files import written_whole
+from phash_jax.whole_files import write_rows
 
 _COLUMNS, _MOST_LINES, _MOST_OF_GROUP = 8, 7, 6
 # More do not fit, whatever their sizes.
@@ -118,16 +117,12 @@ def write_csv(
         fragile: see ``rests_on_noise``.
         path: a CSV file.
     """
-    with (
-        written_whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["Group", "Distance", "LeftAddr", "RightAddr", "Fragile"])
-        noisy = rests_on_noise(pairs, fragile)
-        for left, right, distance, group, by_noise in zip(*pairs[:4], noisy, strict=True):
-            note = "yes" if by_noise else ""
-            writer.writerow([group, distance, addresses[left], addresses[right], note])
+    noisy = rests_on_noise(pairs, fragile)
+    rows = [
+        [group, distance, addresses[left], addresses[right], "yes" if by_noise else ""]
+        for left, right, distance, group, by_noise in zip(*pairs[:4], noisy, strict=True)
+    ]
+    write_rows(path, [["Group", "Distance", "LeftAddr", "RightAddr", "Fragile"], *rows])
 
 
 def draw(

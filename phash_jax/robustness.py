@@ -26,8 +26,7 @@ from phash_jax.distortions.draws import (
     undistorted,
 )
 from phash_jax.examples import plot_distortions
-from phash_jax.json_files import read_json, write_json
-from phash_jax.metrics import append_record, read_by
+from phash_jax.json_files import append_line, read_json, read_lines_by, write_json
 from phash_jax.networks import Networks, check_unseen, restore_all, warn_of_other_pictures
 from phash_jax.padding import padded
 from phash_jax.placement import BATCH, use_cpu_cores
@@ -175,7 +174,7 @@ def _measure(
     name: str,
 ) -> dict[str, dict[str, Any]]:
     """The records of ``path`` by distortion; those that are missing are measured and added."""
-    records = read_by(path, "distortion", "correct")
+    records = read_lines_by(path, "distortion", "correct")
     todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
     grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
     variables = [jax.device_put(n.variables, images.replicated) for n in all_networks]
@@ -205,7 +204,7 @@ def _measure(
                     for i, networks in enumerate(all_networks)
                 },
             }
-            append_record(file, records[distortion])
+            append_line(file, records[distortion])
             bar.write(f"{name}: {distortion}, {_one_line(records[distortion], images.num_images)}")
     return records
 

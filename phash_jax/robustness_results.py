@@ -1,6 +1,5 @@
 """The accuracies of networks on distorted images: ``results.json``, and RobustBench's CSV."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 
 from phash_jax.distortions import CLEAN
 from phash_jax.networks import Networks
-from phash_jax.whole_files import written_whole
+from phash_jax.whole_files import write_rows
 
 # RobustBench writes its columns in this order.
 _ROBUSTBENCH_ORDER = (
@@ -88,14 +87,9 @@ def write_csv(path: Path, result: dict[str, Any]) -> None:
     columns = [
         (name, i, severity) for name in chosen for i, severity in enumerate(result["severities"])
     ]
-    with (
-        written_whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["", *(name for name, _, _ in columns)])
-        writer.writerow(["", *(severity for _, _, severity in columns)])
-        for run_name, networks in result["networks"].items():
-            for place, seed in enumerate(networks["seeds"]):
-                values = [networks["accuracy"][name][i][place] for name, i, _ in columns]
-                writer.writerow([f"{run_name}_seed_{seed}", *(f"{v:.10g}" for v in values)])
+    rows = [["", *(name for name, _, _ in columns)], ["", *(severity for *_, severity in columns)]]
+    for run_name, networks in result["networks"].items():
+        for place, seed in enumerate(networks["seeds"]):
+            values = [networks["accuracy"][name][i][place] for name, i, _ in columns]
+            rows.append([f"{run_name}_seed_{seed}", *(f"{v:.10g}" for v in values)])
+    write_rows(path, rows)

@@ -13,7 +13,7 @@ from phash_jax.data import synthetic
 from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.crystallize import crystallize
-from phash_jax.distortions.high_frequency import contrast_and_noise
+from phash_jax.distortions.high_frequency import add_noise
 from phash_jax.distortions.severity import at_severity
 from phash_jax.distortions.swirl import swirl
 
@@ -107,7 +107,7 @@ def test_the_studys_distortions_grow(name):
         ("crystallize", lambda *a: crystallize(*a[:2], cell_size=a[2]), (2, 3, 4, 5, 6)),
         (
             "contrast_and_noise",
-            lambda *a: contrast_and_noise(*a[:2], level=a[2][0], amplitude=a[2][1]),
+            lambda *a: add_noise(a[0], contrast_level(a[1], level=a[2][0]), amplitude=a[2][1]),
             ((25, 5.0), (50, 10.0), (100, 15.0), (150, 20.0), (200, 30.0)),
         ),
     ],

@@ -14,7 +14,9 @@ from ml_collections import ConfigDict
 from phash_jax import experiment, processes, results
 from phash_jax.data.dataset import fingerprint
 from phash_jax.data.load import load_in_all
+from phash_jax.distortions import TEST_SETS
 from phash_jax.errors import UserError
+from phash_jax.preprocess import PREPROCESS
 from phash_jax.runs import named_runs
 from phash_jax.workdir import claim
 
@@ -52,21 +54,17 @@ def test_networks_tested_after_the_last_step_are_not_tested_again(
         assert at_once[field] == resumed[field]
 
 
-def test_networks_are_tested_as_the_config_says(monkeypatch):
-    asked, config = {}, load_config("best_raw")
+def test_networks_are_tested_as_the_config_says(config, dataset, monkeypatch):
+    asked = []
     monkeypatch.setattr(
-        experiment, "make_evaluate", lambda *given, **options: asked.update(options)
+        experiment, "make_predict", lambda *given, **how: asked.append((given, how))
     )
-    experiment.make_evaluate_of(
-        config, SimpleNamespace(class_names=("a", "b")), SimpleNamespace(platform="cpu")
-    )
-    assert asked == {
-        "preprocess": "raw",
-        "test_sets": ["clean", "contrast_200"],
-        "batch_size": config.test_batch_size,
-        "test_flip": True,
-        "test_shift": 1,
-    }
+    config.preprocess, config.test_flip, config.test_shift = "average_hash", True, 1
+    experiment.make_evaluate(config, dataset, SimpleNamespace(platform="cpu"))
+    assert [given[1:3] for given, _ in asked] == [
+        (PREPROCESS["average_hash"], TEST_SETS[name]) for name in ("clean", "contrast_200")
+    ]
+    assert [how for _, how in asked] == [{"test_flip": True, "test_shift": 1}] * 2
 
 
 def test_damaged_files_of_a_run_do_not_stop_the_others(config, dataset, tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import re
 from conftest import load_config, make_workdir
 from ml_collections import ConfigDict
 
-from phash_jax.metrics import read_metrics, rewrite_records
+from phash_jax.json_files import rewrite_lines
+from phash_jax.metrics import read_metrics
 from phash_jax.report import (
     learning,
     plots,
@@ -286,7 +287,7 @@ def test_images_seen_until_a_mark_is_reached(tmp_path):
     for record in records:
         if record["step"] in by_step:
             record["test_accuracy"] = {"clean": by_step[record["step"]]}
-    rewrite_records(path, records)
+    rewrite_lines(path, records)
     report.write(tmp_path / "out", [tmp_path / "tested", tmp_path / "untested"])
     made = (tmp_path / "out" / "report.md").read_text()
     section = made[made.index("## Test accuracy by images seen") :].split("\n## ")[0]
@@ -303,7 +304,7 @@ def test_images_seen_until_a_mark_is_reached(tmp_path):
     for record in records:
         if record["step"] == 700:
             record["test_accuracy"] = {"clean": [0.74, 0.8]}
-    rewrite_records(path, records)
+    rewrite_lines(path, records)
     (run,) = collect([tmp_path / "tested"])
     # The last test, at the end, may follow sooner.
     for until, apart in ((None, "5,000 to 10,000"), (3, "10,000")):

@@ -17,7 +17,7 @@ from phash_jax.distortions import DISTORTIONS, GROUPS
 from phash_jax.distortions.draws import distortion_key
 from phash_jax.experiment import evaluate
 from phash_jax.hash_robustness import evaluate_hashes
-from phash_jax.metrics import read_by
+from phash_jax.json_files import read_lines_by
 from phash_jax.networks import restore_all
 from phash_jax.report import report, robustness_verdicts, tested_networks
 from phash_jax.report import robustness as robustness_section
@@ -167,7 +167,7 @@ def test_a_record_that_lacks_what_was_measured_is_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"grid.jsonl is damaged \(a record has no correct\): take"
     ):
-        read_by(path, "distortion", "correct")
+        read_lines_by(path, "distortion", "correct")
 
 
 def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ from phash_jax.report.collect import Run, collect, read_config
 from phash_jax.report.formats import commands
 from phash_jax.report.notes import read_notes
 from phash_jax.report.verdicts import judge, roles
-from phash_jax.whole_files import written_whole
+from phash_jax.whole_files import write_text
 
 # From this number on, the runs of one config are drawn apart from the others.
 _LARGE_SWEEP = 4
@@ -102,9 +102,8 @@ def write(
         _provenance(runs),
     ]
     text = "\n".join(section for section in sections if section)
-    for ending, content in (("md", text), ("html", page.render(text, folder=output))):
-        with written_whole(output / f"{name}.{ending}") as temporary:
-            temporary.write_text(content, encoding="utf-8")
+    write_text(output / f"{name}.md", text)
+    write_text(output / f"{name}.html", page.render(text, folder=output))
     return summary(workdirs)
 
 
