@@ -1,11 +1,16 @@
 """Statistics of networks trained with the same seeds: paired differences, intervals, Holm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import special
+
+# A number for each seed.
+OfSeeds = Mapping[int, float | None]
+# The difference of what has none.
+UNDEFINED: dict[str, Any] = {"mean": None, "ci95": None, "p": None}
 
 
 def mean_and_interval(
@@ -51,47 +56,26 @@ def _spread(values: Sequence[float] | Float[np.ndarray, " seeds"]) -> float:
     return spread if spread > 1e-9 * max(map(abs, values)) else 0.0
 
 
-def paired_difference(
-    ours: Sequence[float | None],
-    base: Sequence[float | None],
-    *,
-    our_seeds: Sequence[int],
-    base_seeds: Sequence[int],
-) -> dict[str, Any]:
+def paired_difference(ours: OfSeeds, base: OfSeeds) -> dict[str, Any]:
     """Mean of ours minus base over the seeds that both have.
 
     A seed has the same initial weights and the same batches in both, so the luck of a seed cancels
     out.
 
     Args:
-        ours: one value per seed; None leaves the difference undefined.
+        ours: a value for each seed; None leaves the difference undefined.
         base: what they are compared with, likewise.
-        our_seeds: the seeds of ``ours``.
-        base_seeds: the seeds of ``base``.
 
     Returns:
-        ``mean``, ``ci95`` (Student's t), ``p`` (two-sided paired t-test) and ``seeds``, the number
-        of common seeds; None where undefined. Where all seeds differ by the same amount, ``p`` is
-        None, or 1 if that amount is 0.
-
-    Raises:
-        ValueError: a seed occurs twice, or there are not as many seeds as values.
+        ``mean``, ``ci95`` (Student's t) and ``p`` (two-sided paired t-test); None where undefined.
+        Where all seeds differ by the same amount, ``p`` is None, or 1 if that amount is 0.
     """
-    for seeds in (our_seeds, base_seeds):
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed occurs twice: {', '.join(map(str, seeds))}")
-    base_of = dict(zip(base_seeds, base, strict=True))
-    pairs = [
-        (value, base_of[seed])
-        for seed, value in zip(our_seeds, ours, strict=True)
-        if seed in base_of
-    ]
+    pairs = [(value, base[seed]) for seed, value in ours.items() if seed in base]
     if any(value is None for pair in pairs for value in pair):
-        return {"mean": None, "ci95": None, "p": None, "seeds": len(pairs)}
+        return UNDEFINED
     # Else two equal differences of fractions could differ by rounding.
     differences = [round(a - b, 12) for a, b in pairs]
-    statistic = mean_and_interval(differences)
-    return statistic | {"p": _p_value(differences), "seeds": len(pairs)}
+    return mean_and_interval(differences) | {"p": _p_value(differences)}
 
 
 def _p_value(differences: list[float]) -> float | None:

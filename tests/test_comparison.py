@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phash_jax.comparison import holm, interval_of_one_more, mean_and_interval, paired_difference
+from phash_jax.comparison import (
+    UNDEFINED,
+    holm,
+    interval_of_one_more,
+    mean_and_interval,
+    paired_difference,
+)
 
 
 def test_interval_is_students():
@@ -39,36 +45,30 @@ def test_interval_of_one_more_is_wider_by_the_spread_of_one():
 
 
 def test_paired_difference_is_scipys_paired_test_over_common_seeds():
-    ours, base = [0.71, 0.74, 0.70, 0.9], [0.65, 0.70, 0.69]
-    out = paired_difference(ours, base, our_seeds=[2, 0, 1, 9], base_seeds=[2, 0, 1])
-    expected = stats.ttest_rel(ours[:3], base)
-    assert out["seeds"] == 3
-    assert out["mean"] == pytest.approx(np.mean(np.array(ours[:3]) - base))
+    ours, base = {2: 0.71, 0: 0.74, 1: 0.70, 9: 0.9}, {0: 0.70, 1: 0.69, 2: 0.65}
+    out = paired_difference(ours, base)
+    paired = np.array([[ours[seed], base[seed]] for seed in (0, 1, 2)])
+    expected = stats.ttest_rel(*paired.T)
+    assert out["mean"] == pytest.approx(-np.diff(paired).mean())
     assert out["p"] == pytest.approx(expected.pvalue)
     np.testing.assert_allclose(out["ci95"], expected.confidence_interval(0.95))
 
 
 def test_paired_difference_where_there_is_little_to_compare():
-    one = paired_difference([0.7], [0.5], our_seeds=[0], base_seeds=[0])
-    assert one == {"mean": pytest.approx(0.2), "ci95": None, "p": None, "seeds": 1}
-    none = paired_difference([0.7], [0.5], our_seeds=[0], base_seeds=[1])
-    assert none == {"mean": None, "ci95": None, "p": None, "seeds": 0}
-    never = paired_difference([100, None], [90, 90], our_seeds=[0, 1], base_seeds=[0, 1])
-    assert never["mean"] is None
-    same = paired_difference([0.5, 0.5], [0.5, 0.5], our_seeds=[0, 1], base_seeds=[0, 1])
-    assert same["p"] == 1.0
+    one = paired_difference({0: 0.7}, {0: 0.5})
+    assert one == {"mean": pytest.approx(0.2), "ci95": None, "p": None}
+    assert paired_difference({0: 0.7}, {1: 0.5}) == UNDEFINED
+    assert paired_difference({0: 100, 1: None}, {0: 90, 1: 90}) == UNDEFINED
+    assert paired_difference({0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5})["p"] == 1.0
     # Two seeds that differ by the same number of images are no certainty, however it is rounded.
-    shifted = paired_difference([0.4, 0.3], [0.3, 0.2], our_seeds=[0, 1], base_seeds=[0, 1])
+    shifted = paired_difference({0: 0.4, 1: 0.3}, {0: 0.3, 1: 0.2})
     assert 0.4 - 0.3 != 0.3 - 0.2
-    assert shifted == {"mean": pytest.approx(0.1), "ci95": None, "p": None, "seeds": 2}
+    assert shifted == {"mean": pytest.approx(0.1), "ci95": None, "p": None}
     assert mean_and_interval([0.7, 0.7, 0.7]) == {"mean": pytest.approx(0.7), "ci95": None}
 
 
-def test_what_is_not_a_number_is_not_counted_and_a_seed_counts_once():
-    adjusted = holm([math.nan, 0.01, None, 0.02])
-    assert adjusted == [None, 0.02, None, 0.02]
-    with pytest.raises(ValueError, match="a seed occurs twice: 0, 0"):
-        paired_difference([1, 2], [1, 2], our_seeds=[0, 0], base_seeds=[0, 1])
+def test_what_is_not_a_number_is_not_counted():
+    assert holm([math.nan, 0.01, None, 0.02]) == [None, 0.02, None, 0.02]
 
 
 def test_holm_adjusts_step_by_step():

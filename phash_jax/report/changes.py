@@ -16,8 +16,6 @@ from phash_jax.report.plots import plot_differences
 _MOST_CHANGES = 4
 # Which seeds and test sets two runs share is found when they are compared.
 _NO_CHANGE = ("test_sets", "train.num_seeds", "train.seed")
-# The difference on a test set that one of the two was not tested on.
-_NONE: dict[str, Any] = {"mean": None, "ci95": None, "p": None}
 
 
 def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None = None) -> str:
@@ -42,14 +40,17 @@ def section(runs: Sequence[Run], *, but: Collection[Path], figures: Path | None 
     if not compared:
         return ""
     test_sets = list({name: None for run, _, _ in compared for name in run.result["test_accuracy"]})
-    differences = [[_difference(run, base, t) for t in test_sets] for run, base, _ in compared]
+    differences = [
+        [paired_difference(run.accuracies(t), base.accuracies(t)) for t in test_sets]
+        for run, base, _ in compared
+    ]
     header = ["run", "minus", "what is changed"]
     cells = [[run.label, base.label, _in_words(changes)] for run, base, changes in compared]
     for test_set, column in zip(test_sets, zip(*differences, strict=True), strict=True):
         header += [f"{test_set.replace('_', ' ')}, points", "verdict"]
         adjusted = holm([difference["p"] for difference in column])
         for row, difference, p in zip(cells, column, adjusted, strict=True):
-            row += [points(difference), "-" if difference is _NONE else conclusion(difference, p)]
+            row += [points(difference), _verdict(difference, p)]
     title = "Each run minus the one before it that is most like it, with the same seeds"
     plot = ""
     if figures:
@@ -93,16 +94,9 @@ def _changes(run: Run, base: Run) -> dict[str, tuple]:
     }
 
 
-def _difference(run: Run, base: Run, test_set: str) -> dict[str, Any]:
-    """``paired_difference`` of their accuracies; ``_NONE`` where one was not tested on it."""
-    if not all(test_set in tested.result["test_accuracy"] for tested in (run, base)):
-        return _NONE
-    return paired_difference(
-        run.result["test_accuracy"][test_set],
-        base.result["test_accuracy"][test_set],
-        our_seeds=run.result["seeds"],
-        base_seeds=base.result["seeds"],
-    )
+def _verdict(difference: dict[str, Any], adjusted: float | None) -> str:
+    # Two runs have seeds in common, so one of them was not tested on it.
+    return "-" if difference["mean"] is None else conclusion(difference, adjusted)
 
 
 def _in_words(changes: dict[str, tuple[Any, Any]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from phash_jax import provenance, results
 from phash_jax.choices import names
+from phash_jax.comparison import OfSeeds
 from phash_jax.errors import listed
 from phash_jax.fields import NO_PART_OF_A_RECIPE, is_read
 from phash_jax.metrics import read_metrics
@@ -63,6 +64,15 @@ class Run:
     def is_validated(self) -> bool:
         """Whether it was tested on images held out of training instead of the test images."""
         return bool(self.config.get("data.validation_share"))
+
+    def accuracies(self, test_set: str) -> OfSeeds:
+        """Test accuracy by seed, of a run that is finished; none if it was not tested on the set.
+
+        Args:
+            test_set: name of a test set.
+        """
+        accuracies = self.result["test_accuracy"].get(test_set)
+        return dict(zip(self.result["seeds"], accuracies, strict=True)) if accuracies else {}
 
     @property
     def row(self) -> str:

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from phash_jax import tables
-from phash_jax.comparison import holm, paired_difference
+from phash_jax.comparison import OfSeeds, holm, paired_difference
 from phash_jax.report.collect import Run, read_config
 from phash_jax.report.formats import points
 
 # One seed has no interval, and without a common one there is nothing to compare.
 UNDECIDED = "not decided: fewer than two common seeds, or the same difference in all"
-
-# One number per network, and the networks' seeds.
-OfSeeds = tuple[Sequence[float], Sequence[int]]
 
 
 def conclusion(difference: dict[str, Any], adjusted: float | None) -> str:
@@ -30,10 +27,7 @@ def from_base(
     base: OfSeeds, others: Sequence[OfSeeds]
 ) -> list[tuple[dict[str, Any], float | None]]:
     """``paired_difference`` of each from the base, and its p, Holm-adjusted for their number."""
-    found = [
-        paired_difference(ours, base[0], our_seeds=seeds, base_seeds=base[1])
-        for ours, seeds in others
-    ]
+    found = [paired_difference(ours, base) for ours in others]
     return list(zip(found, holm([difference["p"] for difference in found]), strict=True))
 
 
@@ -41,12 +35,11 @@ def of_runs(
     base: Run, others: Sequence[Run], test_set: str
 ) -> list[tuple[Run, dict[str, Any], float | None]]:
     """``from_base`` on one test set, for the finished runs that were tested on it."""
-    tested = [run for run in (base, *others) if test_set in run.result["test_accuracy"]]
-    if base not in tested:
+    if not base.accuracies(test_set):
         return []
-    values = [(run.result["test_accuracy"][test_set], run.result["seeds"]) for run in tested]
-    compared = from_base(values[0], values[1:])
-    return [(run, *found) for run, found in zip(tested[1:], compared, strict=True)]
+    tested = [run for run in others if run.accuracies(test_set)]
+    compared = from_base(base.accuracies(test_set), [run.accuracies(test_set) for run in tested])
+    return [(run, *found) for run, found in zip(tested, compared, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from phash_jax.figures import new_figure, save
 from phash_jax.published import PUBLISHED, is_comparable
 from phash_jax.report.collect import Run
 from phash_jax.report.formats import percent
-from phash_jax.report.plots import COLOURS, DPI, GRID, LINE_STYLES, legend_above
+from phash_jax.report.plots import DPI, legend_above, line_of, mean_and_band, tidy
 
 _TEST_SET = "clean"
 _STUDY = PUBLISHED["phash"]
@@ -124,19 +124,8 @@ def _plot(
     for place, (run, tests) in enumerate(tested):
         thousands = np.array([images for images, _ in tests]) / 1000
         accuracies = 100 * np.array([accuracies for _, accuracies in tests])
-        again, number = divmod(place, len(COLOURS))
-        colour, style = COLOURS[number], LINE_STYLES[again % len(LINE_STYLES)]
-        panel.plot(
-            thousands,
-            accuracies.mean(1),
-            marker=".",
-            ls=style,
-            color=colour,
-            label=run.label,
-            lw=1.4,
-        )
-        panel.fill_between(
-            thousands, accuracies.min(1), accuracies.max(1), color=colour, alpha=0.2, lw=0
+        mean_and_band(
+            panel, thousands, accuracies, marker=".", lw=1.4, label=run.label, **line_of(place)
         )
     for mark in marks:
         panel.axhline(100 * mark, color="0.5", lw=0.8, ls="--")
@@ -152,7 +141,6 @@ def _plot(
             color="0.4",
         )
     panel.set(xlabel="images seen, thousands", ylabel="test accuracy, %")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(**GRID)
+    tidy(panel)
     legend_above(figure, panel)
     save(figure, path, dpi=DPI)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from phash_jax.figures import as_written, new_figure, save
 from phash_jax.published import FIG_5_5_NAMES, PUBLISHED
@@ -18,9 +19,9 @@ _TEST_SET_COLOURS = {
     "contrast_200": COLOURS[1],
     "contrast_300": COLOURS[2],
 }
-# Where there are more runs than colours.
-LINE_STYLES = ("-", "--", ":", "-.")
-GRID = {"alpha": 0.3, "lw": 0.6}
+# Where there are more lines than colours.
+_LINE_STYLES = ("-", "--", ":", "-.")
+_GRID = {"alpha": 0.3, "lw": 0.6}
 # Dots per inch: small enough to be committed.
 DPI = 110
 # Inches of a square of confusions, and how many classes are still readable in it.
@@ -51,13 +52,34 @@ def legend_above(figure, panel, *, fontsize: int = 10) -> None:
     figure.set_figheight(height + 0.25 * (-(-len(labels) // columns) - 1))
 
 
-def _draw_curve(
-    panel, run: Run, field: str, colour: str, label: str, scale: float, style: str = "-"
+def tidy(panel, *, axis: str = "both") -> None:
+    """Leaves out the frame's upper and right line; grid lines cross the named axis."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis=axis, **_GRID)
+
+
+def line_of(place: int) -> dict[str, str]:
+    """Colour and style of the line in that place among several."""
+    again, number = divmod(place, len(COLOURS))
+    return {"color": COLOURS[number], "ls": _LINE_STYLES[again % len(_LINE_STYLES)]}
+
+
+def mean_and_band(
+    panel,
+    x: Sequence[float] | Float[np.ndarray, " x"],
+    of_seeds: Float[np.ndarray, "x seeds"],
+    **line: object,
 ) -> None:
+    """A line through the means over seeds, on a band from the lowest to the highest seed."""
+    (drawn,) = panel.plot(x, of_seeds.mean(1), **line)
+    lowest, highest = of_seeds.min(1), of_seeds.max(1)
+    panel.fill_between(x, lowest, highest, color=drawn.get_color(), alpha=0.2, lw=0)
+
+
+def _draw_curve(panel, run: Run, field: str, scale: float, **line: object) -> None:
     steps = [record["step"] for record in run.records]
     values = scale * np.array([record[field] for record in run.records])
-    panel.plot(steps, values.mean(1), color=colour, label=label, lw=1.6, ls=style)
-    panel.fill_between(steps, values.min(1), values.max(1), color=colour, alpha=0.2, lw=0)
+    mean_and_band(panel, steps, values, lw=1.6, **line)
 
 
 def plot_curves(runs: Sequence[Run], path: Path) -> None:
@@ -70,12 +92,9 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
         (panels[1], "loss", "training loss", 1),
     ):
         for i, run in enumerate(shown):
-            again, colour = divmod(i, len(COLOURS))
-            style = LINE_STYLES[again % len(LINE_STYLES)]
-            _draw_curve(panel, run, field, COLOURS[colour], run.label, scale, style)
+            _draw_curve(panel, run, field, scale, label=run.label, **line_of(i))
         panel.set(title=title, xlabel="step")
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     panels[0].axhline(90, color="0.5", lw=0.8, ls="--")
     if shown:
         legend_above(figure, panels[0])
@@ -92,10 +111,9 @@ def plot_sweep_curves(rows: Sequence[Run], path: Path) -> None:
     for panel, run in zip(grid.flat, rows, strict=False):
         for shown, colour in ((original, "0.6"), (run, COLOURS[0])):
             if shown is not None and shown.records:
-                _draw_curve(panel, shown, "accuracy", colour, "", 100)
+                _draw_curve(panel, shown, "accuracy", 100, color=colour)
         panel.set_title(FIG_5_5_NAMES[run.row], fontsize=9)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     for panel in grid.flat[len(rows) :]:
         panel.set_visible(False)
     figure.supxlabel("step", fontsize=9)
@@ -155,8 +173,7 @@ def _draw_accuracies(panel, runs: Sequence[Run]) -> None:
         range(len(runs)), [FIG_5_5_NAMES[run.row] if run.row else run.label for run in runs]
     )
     panel.set_ylim(len(runs) - 0.5, -0.5)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(axis="x", **GRID)
+    tidy(panel, axis="x")
 
 
 def plot_differences(
@@ -189,8 +206,7 @@ def plot_differences(
     panel.axvline(0, color="0.5", lw=0.8, ls="--", zorder=0)
     panel.set_yticks(range(len(of_each)), list(of_each), fontsize=8 if lines else 10)
     panel.set_ylim(len(of_each) - 0.5, -0.5)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(axis="x", **GRID)
+    tidy(panel, axis="x")
     panel.set_xlabel(axis)
     legend_above(figure, panel, fontsize=9)
     save(figure, path, dpi=DPI)

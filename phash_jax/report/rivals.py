@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from phash_jax import tables
-from phash_jax.comparison import mean_and_interval
+from phash_jax.comparison import OfSeeds, mean_and_interval
 from phash_jax.figures import new_figure, save
 from phash_jax.preprocess import BITS_PER_PIXEL
 from phash_jax.report.collect import Run, read_config, recipe
 from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import commands, percent_with_interval, points
-from phash_jax.report.plots import COLOURS, DPI, GRID
+from phash_jax.report.plots import COLOURS, DPI, tidy
 from phash_jax.report.tested_networks import (
     averaged_over,
     finished_networks,
-    per_seed,
+    mean_accuracies,
     severities_of,
 )
 from phash_jax.workdir import flatten
@@ -48,7 +48,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     return sorted(chosen, key=len, reverse=True)
 
 
-def distorted(run: Run, finished: Finished) -> tuple[str, list[float]] | None:
+def distorted(run: Run, finished: Finished) -> tuple[str, OfSeeds] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
     for group, result in finished.items():
         images = flatten(read_config(group[0]))
@@ -64,14 +64,18 @@ def distorted(run: Run, finished: Finished) -> tuple[str, list[float]] | None:
             same = tested == run.folder.absolute().parts[-len(tested) :]
             trained = (networks["seeds"], networks["num_steps"])
             if same and trained == (run.result["seeds"], run.result["num_steps"]):
-                return f"mean over {over}, {severities_of(result)}", per_seed(networks, chosen)
+                return f"mean over {over}, {severities_of(result)}", mean_accuracies(
+                    networks, chosen
+                )
     return None
 
 
-def _accuracies(run: Run, finished: Finished) -> dict[str, list[float]]:
-    """Accuracy of each seed by what was tested."""
+def _accuracies(run: Run, finished: Finished) -> dict[str, OfSeeds]:
+    """Accuracy by what was tested and by seed."""
     under = distorted(run, finished)
-    return run.result["test_accuracy"] | ({under[0]: under[1]} if under else {})
+    return {name: run.accuracies(name) for name in run.result["test_accuracy"]} | (
+        {under[0]: under[1]} if under else {}
+    )
 
 
 def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> list[str]:
@@ -88,7 +92,7 @@ def sections(runs: Sequence[Run], workdirs: Sequence[Path], figures: Path) -> li
             f"{first.result['num_steps']:,} steps of {first.config['train.batch_size']} images, "
             f"seeds {', '.join(map(str, first.result['seeds']))}; {_augmentation(first)}.\n\n"
             f"![Test accuracy by bits per pixel: mean and 95 % interval](figures/{file})\n\n"
-            f"{commands(group)}{table(by_run)}\n{_differences(group, by_run)}"
+            f"{commands(group)}{table(by_run)}\n{_differences(by_run)}"
         )
     return texts
 
@@ -114,7 +118,7 @@ def summaries(runs: Sequence[Run], workdirs: Sequence[Path]) -> list[str]:
     ]
 
 
-def table(by_run: dict[str, dict[str, list[float]]]) -> str:
+def table(by_run: dict[str, dict[str, OfSeeds]]) -> str:
     """Accuracies with every input, as Markdown."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
     cells = [("input", "bits per pixel", "seeds", *tested)]
@@ -123,9 +127,9 @@ def table(by_run: dict[str, dict[str, list[float]]]) -> str:
             (
                 preprocess,
                 f"{BITS_PER_PIXEL[preprocess]:g}",
-                len(accuracies["clean"]) if "clean" in accuracies else "-",
+                len(accuracies["clean"]),
                 *(
-                    percent_with_interval(mean_and_interval(accuracies[name]))
+                    percent_with_interval(mean_and_interval([*accuracies[name].values()]))
                     if name in accuracies
                     else "-"
                     for name in tested
@@ -135,17 +139,14 @@ def table(by_run: dict[str, dict[str, list[float]]]) -> str:
     return tables.markdown(cells)
 
 
-def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]) -> str:
+def _differences(by_run: dict[str, dict[str, OfSeeds]]) -> str:
     """Each rival minus the study's hash image with the same seeds."""
     if BASE not in by_run:
         return ""
-    seeds = {run.config["preprocess"]: run.result["seeds"] for run in group}
     text = ""
     for test_set, base in by_run[BASE].items():
         others = [n for n in by_run if n != BASE and test_set in by_run[n]]
-        found = from_base(
-            (base, seeds[BASE]), [(by_run[name][test_set], seeds[name]) for name in others]
-        )
+        found = from_base(base, [by_run[name][test_set] for name in others])
         cells: list[tuple[Any, ...]] = [("input", f"minus {BASE}, points", "verdict")]
         for name, (difference, p) in zip(others, found, strict=True):
             cells.append((name, points(difference), conclusion(difference, p)))
@@ -159,7 +160,7 @@ def _differences(group: Sequence[Run], by_run: dict[str, dict[str, list[float]]]
     )
 
 
-def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
+def _plot(by_run: dict[str, dict[str, OfSeeds]], path: Path) -> None:
     """Accuracy by bits per pixel, a panel for each test set, a dot for each input."""
     tested = list(dict.fromkeys(name for accuracies in by_run.values() for name in accuracies))
     figure = new_figure(3.6 * len(tested), 1.3 + 0.28 * len(by_run))
@@ -168,21 +169,16 @@ def _plot(by_run: dict[str, dict[str, list[float]]], path: Path) -> None:
         for place, name in enumerate(by_run):
             if test_set not in by_run[name]:
                 continue
-            statistic = mean_and_interval(by_run[name][test_set])
+            accuracies = [*by_run[name][test_set].values()]
+            statistic = mean_and_interval(accuracies)
             mean, low_high = 100 * statistic["mean"], statistic["ci95"]
             error = [[mean - 100 * low_high[0]], [100 * low_high[1] - mean]] if low_high else None
             panel.errorbar(
                 mean, place, xerr=error, fmt="o", color=COLOURS[0], ms=4, lw=1, capsize=2
             )
-            panel.plot(
-                100 * np.array(by_run[name][test_set]),
-                [place] * len(by_run[name][test_set]),
-                "|",
-                color="0.4",
-            )
+            panel.plot(100 * np.array(accuracies), [place] * len(accuracies), "|", color="0.4")
         panel.set_title(test_set.replace("_", " ").replace(", ", ",\n"), fontsize=9)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     labels = [f"{name.replace('_', ' ')}  ({BITS_PER_PIXEL[name]:g})" for name in by_run]
     # The panels share one axis, which has a place for every input, even if a panel lacks it.
     panels[0].set_yticks(range(len(by_run)), labels, fontsize=8)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from phash_jax import tables
-from phash_jax.comparison import mean_and_interval
+from phash_jax.comparison import OfSeeds, mean_and_interval
 from phash_jax.report import plots, robustness_plots
 from phash_jax.report.collect import read_config
 from phash_jax.report.differences import conclusion
@@ -31,7 +31,7 @@ from phash_jax.report.tested_networks import (
     averaged_over,
     finished_networks,
     lost_shares,
-    per_seed,
+    mean_accuracies,
     read_joined,
     severities_of,
 )
@@ -120,19 +120,19 @@ def means_table(result: dict[str, Any]) -> str:
         )
     ]
     for name, networks in result["networks"].items():
-        distorted, clean = per_seed(networks, chosen), networks["clean"]
+        distorted = mean_accuracies(networks, chosen).values()
         lost = lost_shares(networks, chosen)
         cells.append(
             (
                 name,
                 len(networks["seeds"]),
                 f"{networks['num_steps']:,}",
-                percent_with_interval(mean_and_interval(clean)),
-                percent_with_interval(mean_and_interval(distorted)),
+                percent_with_interval(mean_and_interval(networks["clean"])),
+                percent_with_interval(mean_and_interval([*distorted])),
                 # A network that gets better under distortions has lost less than nothing.
                 percent_with_interval(mean_and_interval(lost), lowest=-math.inf),
                 *(
-                    percent(float(np.mean(per_seed(networks, chosen, severity=i))))
+                    _mean(mean_accuracies(networks, chosen, severity=i))
                     for i in range(len(result["severities"]))
                 ),
             )
@@ -143,26 +143,26 @@ def means_table(result: dict[str, Any]) -> str:
 def _by_distortion(result: dict[str, Any]) -> str:
     base, *others = result["networks"]
     columns = {name: differences(result, name) for name in others}
-    few = len(others) <= _MOST_BESIDE
+    beside = len(others) <= _MOST_BESIDE
     header = ["distortion", base]
     for name in others:
-        header += [name, f"minus {base}, points", "verdict"] if few else [name]
+        header += [name, f"minus {base}, points", "verdict"] if beside else [name]
     cells = [header]
     for i, distortion in enumerate(result["distortions"]):
         row = [distortion, _mean_cell(result["networks"][base], distortion)]
         for name in others:
             _, difference, adjusted = columns[name][i]
-            told, mean = conclusion(difference, adjusted), result["networks"][name]
-            if few:
-                row += [_mean_cell(mean, distortion), points(difference), told]
+            told, networks = conclusion(difference, adjusted), result["networks"][name]
+            if beside:
+                row += [_mean_cell(networks, distortion), points(difference), told]
             else:
                 apart = f", {told}" if told in ACCURATE else ""
                 row.append(
-                    f"{percent(float(np.mean(per_seed(mean, [distortion]))))} "
+                    f"{_mean(mean_accuracies(networks, [distortion]))} "
                     f"({points(without_interval(difference))}{apart})"
                 )
         cells.append(row)
-    what = "Differences are" if few else f"In brackets: points minus {base},"
+    what = "Differences are" if beside else f"In brackets: points minus {base},"
     note = (
         f"\n{what} between networks with the same seed. Better or worse means that p, "
         "Holm-adjusted within a column, is below 0.05.\n"
@@ -173,7 +173,12 @@ def _by_distortion(result: dict[str, Any]) -> str:
 
 
 def _mean_cell(networks: dict[str, Any], distortion: str) -> str:
-    return percent_with_interval(mean_and_interval(per_seed(networks, [distortion])))
+    accuracies = mean_accuracies(networks, [distortion])
+    return percent_with_interval(mean_and_interval([*accuracies.values()]))
+
+
+def _mean(accuracies: OfSeeds) -> str:
+    return percent(float(np.mean([*accuracies.values()])))
 
 
 def _comparisons_table(base: str, compared: Sequence[Comparison]) -> str:

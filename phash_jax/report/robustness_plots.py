@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 
 from phash_jax.figures import new_figure, save
-from phash_jax.report.plots import COLOURS, DPI, GRID, legend_above
+from phash_jax.report.plots import DPI, legend_above, line_of, mean_and_band, tidy
 
 
 def plot_heat_maps(result: dict[str, Any], path: Path) -> None:
@@ -77,13 +77,9 @@ def plot_by_severity(result: dict[str, Any], path: Path) -> None:
         for i, (name, networks) in enumerate(result["networks"].items()):
             # Severity 0 is the clean image.
             values = 100 * np.array([networks["clean"], *networks["accuracy"][distortion]])
-            colour = COLOURS[i % len(COLOURS)]
-            levels = [0, *severities]
-            panel.plot(levels, values.mean(1), color=colour, lw=1.5, label=name)
-            panel.fill_between(levels, values.min(1), values.max(1), color=colour, alpha=0.2, lw=0)
+            mean_and_band(panel, [0, *severities], values, lw=1.5, label=name, **line_of(i))
         panel.set_title(distortion.replace("_", " "), fontsize=9)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     for panel in grid.flat[len(chosen) :]:
         panel.set_visible(False)
     legend_above(figure, grid.flat[0], fontsize=9)
@@ -128,8 +124,7 @@ def plot_distances(result: dict[str, Any], path: Path) -> None:
         panel.set_ylim(0, 100)
         panel.set_yticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
         panel.set_title(name, fontsize=10)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     legend_above(figure, grid[0])
     figure.supxlabel("distance in bits, in steps of two", fontsize=9)
     figure.supylabel("% of pairs", fontsize=9)
@@ -158,15 +153,14 @@ def plot_hashes(result: dict[str, Any], path: Path) -> None:
             panel.plot(
                 result["severities"],
                 scale * np.mean(values, 0),
-                "o-",
-                color=COLOURS[i % len(COLOURS)],
+                marker="o",
                 lw=1.5,
                 ms=4,
                 label=name,
+                **line_of(i),
             )
         panel.set(title=title, xlabel="severity", xticks=result["severities"])
         panel.title.set_fontsize(10)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(**GRID)
+        tidy(panel)
     panels[0].legend(frameon=False, fontsize=8)
     save(figure, path, dpi=DPI)

@@ -11,9 +11,10 @@ from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import percent_with_interval, points, without_interval
 from phash_jax.report.tested_networks import (
     averaged_over,
+    clean_accuracies,
     finished_networks,
     lost_shares,
-    per_seed,
+    mean_accuracies,
     severities_of,
 )
 from phash_jax.report.verdicts import Verdict
@@ -50,8 +51,8 @@ def compare(result: dict[str, Any]) -> list[Comparison]:
     _, chosen = averaged_over(result)
     networks = result["networks"]
     means = from_base(
-        (per_seed(networks[base], chosen), networks[base]["seeds"]),
-        [(per_seed(networks[name], chosen), networks[name]["seeds"]) for name in others],
+        mean_accuracies(networks[base], chosen),
+        [mean_accuracies(networks[name], chosen) for name in others],
     )
     found = []
     for name, (mean, p) in zip(others, means, strict=True):
@@ -60,9 +61,8 @@ def compare(result: dict[str, Any]) -> list[Comparison]:
             kind = conclusion(difference, of_one)
             if kind in by_kind and distortion in chosen:
                 by_kind[kind].append(f"{distortion} ({points(without_interval(difference))})")
-        ours, theirs = result["networks"][name], result["networks"][base]
         clean = paired_difference(
-            ours["clean"], theirs["clean"], our_seeds=ours["seeds"], base_seeds=theirs["seeds"]
+            clean_accuracies(networks[name]), clean_accuracies(networks[base])
         )
         told = conclusion(mean, p)
         found.append(Comparison(name, mean, clean, ACCURATE.get(told, told), **by_kind))
@@ -71,24 +71,13 @@ def compare(result: dict[str, Any]) -> list[Comparison]:
 
 def differences(result: dict[str, Any], name: str) -> list[tuple[str, dict, float | None]]:
     """For each distortion the paired difference of some networks from the first, Holm-adjusted."""
-    base = next(iter(result["networks"]))
+    ours, base = result["networks"][name], next(iter(result["networks"].values()))
     found = [
-        _mean_difference(result, name, base, [distortion]) for distortion in result["distortions"]
+        paired_difference(mean_accuracies(ours, [of_one]), mean_accuracies(base, [of_one]))
+        for of_one in result["distortions"]
     ]
     adjusted = holm([difference["p"] for difference in found])
     return list(zip(result["distortions"], found, adjusted, strict=True))
-
-
-def _mean_difference(
-    result: dict[str, Any], name: str, base: str, chosen: Sequence[str]
-) -> dict[str, Any]:
-    ours, theirs = result["networks"][name], result["networks"][base]
-    return paired_difference(
-        per_seed(ours, chosen),
-        per_seed(theirs, chosen),
-        our_seeds=ours["seeds"],
-        base_seeds=theirs["seeds"],
-    )
 
 
 def verdicts(workdirs: Sequence[Path]) -> list[Verdict]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from phash_jax.comparison import OfSeeds
 from phash_jax.distortions import GROUPS
 from phash_jax.fields import FREE_FIELDS
 from phash_jax.json_files import damaged, read_json
@@ -130,10 +131,10 @@ def severities_of(result: dict[str, Any]) -> str:
     return f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
 
 
-def per_seed(
+def mean_accuracies(
     networks: dict[str, Any], chosen: Sequence[str], *, severity: int | None = None
-) -> list[float]:
-    """Mean accuracy over distortions and severities, one number per seed.
+) -> OfSeeds:
+    """Mean accuracy over distortions and severities, by seed.
 
     Args:
         networks: one of ``result["networks"]``.
@@ -142,10 +143,21 @@ def per_seed(
     """
     grid = np.array([networks["accuracy"][name] for name in chosen])
     grid = grid if severity is None else grid[:, severity : severity + 1]
-    return grid.mean((0, 1)).tolist()
+    return _of_seeds(networks, grid.mean((0, 1)).tolist())
+
+
+def clean_accuracies(networks: dict[str, Any]) -> OfSeeds:
+    """Accuracy on the undistorted images, by seed."""
+    return _of_seeds(networks, networks["clean"])
 
 
 def lost_shares(networks: dict[str, Any], chosen: Sequence[str]) -> list[float | None]:
     """The share of its clean accuracy that each seed loses under distortions."""
-    distorted = per_seed(networks, chosen)
-    return [1 - d / c if c else None for d, c in zip(distorted, networks["clean"], strict=True)]
+    distorted = mean_accuracies(networks, chosen)
+    return [
+        1 - distorted[seed] / c if c else None for seed, c in clean_accuracies(networks).items()
+    ]
+
+
+def _of_seeds(networks: dict[str, Any], values: Sequence[float]) -> OfSeeds:
+    return dict(zip(networks["seeds"], values, strict=True))

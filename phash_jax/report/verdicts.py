@@ -86,12 +86,7 @@ def judge(runs: Sequence[Run]) -> list[Verdict]:
 
 
 def _difference(ours: Run, base: Run, test_set: str) -> dict[str, Any]:
-    return paired_difference(
-        ours.result["test_accuracy"][test_set],
-        base.result["test_accuracy"][test_set],
-        our_seeds=ours.result["seeds"],
-        base_seeds=base.result["seeds"],
-    )
+    return paired_difference(ours.accuracies(test_set), base.accuracies(test_set))
 
 
 def _sign(statistic: dict[str, Any]) -> int:
@@ -117,8 +112,11 @@ def _quoted(published: str, run: Run) -> str:
 
 def _mean(run: Run, test_set: str, other: Run) -> str:
     """The mean over the seeds that another run has too."""
-    accuracies = zip(run.result["seeds"], run.result["test_accuracy"][test_set], strict=True)
-    common = [accuracy for seed, accuracy in accuracies if seed in other.result["seeds"]]
+    common = [
+        accuracy
+        for seed, accuracy in run.accuracies(test_set).items()
+        if seed in other.result["seeds"]
+    ]
     return percent(sum(common) / len(common)) if common else "-"
 
 
@@ -145,40 +143,39 @@ def _speed(who: Roles) -> Verdict:
     claim = "hashing trains faster" + _quoted(
         " (90 % after 3,600 steps instead of 9,000)", who.hashed
     )
-    raw, hashed = who.raw.result, who.hashed.result
-    steps = {name: result["steps_to_90"] for name, result in (("hashed", hashed), ("raw", raw))}
-    never = [name for name, of_seeds in steps.items() if None in of_seeds]
+    num_steps = who.raw.result["num_steps"]
+    steps = {
+        name: dict(zip(run.result["seeds"], run.result["steps_to_90"], strict=True))
+        for name, run in (("hashed", who.hashed), ("raw", who.raw))
+    }
+    never = [name for name, of_seeds in steps.items() if None in of_seeds.values()]
     # A seed that never gets there counts as all steps, the least that it may take: a difference
     # found even so is real.
     at_least = {
-        name: [raw["num_steps"] if s is None else s for s in of_seeds]
+        name: {seed: num_steps if s is None else s for seed, s in of_seeds.items()}
         for name, of_seeds in steps.items()
     }
-    difference = paired_difference(
-        at_least["hashed"], at_least["raw"], our_seeds=hashed["seeds"], base_seeds=raw["seeds"]
-    )
+    difference = paired_difference(at_least["hashed"], at_least["raw"])
     if difference["mean"] is None:
         return Verdict(claim, "not decided", "no seed is common to raw and hashed")
     sign = -_sign(difference)
     if never:
         counts = "; ".join(
-            f"{name}: " + ", ".join("never" if s is None else f"{s:,}" for s in of_seeds)
+            f"{name}: " + ", ".join("never" if s is None else f"{s:,}" for s in of_seeds.values())
             for name, of_seeds in steps.items()
         )
         slower = {1: ["raw"], -1: ["hashed"]}
         return Verdict(
             claim,
             _TRUE_FALSE[sign] if never == slower.get(sign) else "not decided",
-            f"steps to 90 % training accuracy within {raw['num_steps']:,}: {counts}",
+            f"steps to 90 % training accuracy within {num_steps:,}: {counts}",
         )
     low_high = difference["ci95"]
     interval = f" [{low_high[0]:+,.0f}, {low_high[1]:+,.0f}]" if low_high else ""
-    common = set(raw["seeds"]) & set(hashed["seeds"])
+    common = steps["raw"].keys() & steps["hashed"].keys()
     means = {
-        name: float(
-            np.mean([s for seed, s in zip(seeds, steps[name], strict=True) if seed in common])
-        )
-        for name, seeds in (("hashed", hashed["seeds"]), ("raw", raw["seeds"]))
+        name: float(np.mean([of_seeds[seed] for seed in common]))
+        for name, of_seeds in steps.items()
     }
     return Verdict(
         claim,
@@ -191,16 +188,11 @@ def _speed(who: Roles) -> Verdict:
 def _robustness(who: Roles) -> Verdict:
     end = _difference(who.hashed, who.raw, "contrast_200")
 
-    def losses(run: Run) -> list[float]:
-        accuracy = run.result["test_accuracy"]
-        return [a - b for a, b in zip(accuracy["clean"], accuracy["contrast_200"], strict=True)]
+    def losses(run: Run) -> dict[int, float]:
+        under = run.accuracies("contrast_200")
+        return {seed: clean - under[seed] for seed, clean in run.accuracies("clean").items()}
 
-    loss = paired_difference(
-        losses(who.hashed),
-        losses(who.raw),
-        our_seeds=who.hashed.result["seeds"],
-        base_seeds=who.raw.result["seeds"],
-    )
+    loss = paired_difference(losses(who.hashed), losses(who.raw))
     verdict = _TRUE_FALSE[_sign(end)]
     if _sign(end) <= 0 and _sign(loss) < 0:
         verdict += f"; true {_only(end)}for the points lost from clean to distorted"
