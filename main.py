@@ -4,6 +4,7 @@ On many hosts, or in many processes of one, the same command is started in each 
 """
 
 import importlib
+import operator
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from phash_jax.allocation import keep_freed_memory
-from phash_jax.choices import choose, names
+from phash_jax.checks import choose, names
 from phash_jax.errors import UserError, is_disk_full, is_out_of_memory
 from phash_jax.fields import READ_WITH, is_read
 from phash_jax.stopping import StopRequestedError, stop_on_signals
@@ -175,8 +176,8 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
             continue
         other, readers = READ_WITH[field]
         of_runs = [config.runs[name] for name in chosen] or [config]
-        path = other.split(".")
-        values = {_value(run if _sets(run, path) else config, path) for run in of_runs}
+        value = operator.attrgetter(other)
+        values = {value(run if _sets(run, other.split(".")) else config) for run in of_runs}
         if values.isdisjoint(readers) if readers else not any(values):
             now = ", ".join(sorted(values)) or "(none)"
             raise ValueError(
@@ -197,11 +198,6 @@ def check_fields_reach_a_run(config: ml_collections.ConfigDict, given: Iterable[
 def _sets(overrides: ml_collections.ConfigDict, field: list[str]) -> bool:
     first, *rest = field
     return first in overrides and (not rest or _sets(overrides[first], rest))
-
-
-def _value(fields: ml_collections.ConfigDict, field: list[str]) -> str:
-    first, *rest = field
-    return _value(fields[first], rest) if rest else fields[first]
 
 
 def _fail_on_full_disk(workdir: str) -> None:

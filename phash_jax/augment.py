@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float32, Key, UInt8
 
-from phash_jax.choices import choose, names
+from phash_jax.checks import choose, names
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, choices
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH

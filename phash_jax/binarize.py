@@ -12,9 +12,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, UInt8
 
-from phash_jax.choices import whole_number
+from phash_jax.checks import check_uint8, whole_number
 from phash_jax.hashing import dct_matrix
-from phash_jax.image_checks import check_uint8
 from phash_jax.resampling import gray
 
 # Sums in uint32, and where negative numbers are needed in int32.

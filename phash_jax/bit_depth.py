@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float32, UInt8
 
 from phash_jax.binarize import checked_image, ordered_value
-from phash_jax.choices import whole_number
+from phash_jax.checks import whole_number
 
 
 def thermometer(

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from phash_jax import catalog, processes, provenance, tables
-from phash_jax.choices import names
+from phash_jax.checks import names
 from phash_jax.data.dataset import SPLITS, Dataset, Split, fingerprint
 from phash_jax.data.load import load_in_all
 from phash_jax.errors import is_disk_full

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Shaped, UInt32
 
-from phash_jax.choices import whole_number
+from phash_jax.checks import whole_number
 
 _WORD = 32
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from phash_jax.choices import choose
+from phash_jax.checks import choose
 from phash_jax.data.dataset import Dataset, Split
 from phash_jax.distortions import DISTORTIONS, TEST_SETS
 from phash_jax.figures import as_written, new_figure, save

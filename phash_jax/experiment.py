@@ -12,7 +12,7 @@ from jax.errors import JaxRuntimeError
 from phash_jax import processes, provenance, results
 from phash_jax.augment import check_smaller
 from phash_jax.checkpoint import CheckpointError
-from phash_jax.choices import names
+from phash_jax.checks import names
 from phash_jax.data.dataset import Dataset
 from phash_jax.data.load import load_in_all
 from phash_jax.distillation import keep_teacher, make_teacher
@@ -33,8 +33,8 @@ from phash_jax.train import Test, TrainingDivergedError, TrainState, train
 from phash_jax.workdir import WorkdirError, claim, keep_images, locked
 
 # Trouble with the disk, the memory or another process: the next run would fail too.
-_OF_ALL_RUNS = (OSError, MemoryError, ProcessesError, WorkdirError)
-_OF_ONE_RUN = (ValueError, CheckpointError, TrainingDivergedError)
+_ENDS_ALL_RUNS = (OSError, MemoryError, ProcessesError, WorkdirError)
+_ENDS_ONE_RUN = (ValueError, CheckpointError, TrainingDivergedError)
 
 
 class RunFailedError(UserError):
@@ -240,11 +240,11 @@ def _run_each(runs: list, only: list[str], workdir: Path) -> str:
                 if isinstance(dataset, ValueError):
                     raise dataset
                 finished[run.name] = _run_one(run, dataset, run_workdir)
-            except _OF_ALL_RUNS:
+            except _ENDS_ALL_RUNS:
                 raise
             # Somebody's own distortion or loss may raise anything.
             except Exception as error:
-                foreseen = isinstance(error, _OF_ONE_RUN)
+                foreseen = isinstance(error, _ENDS_ONE_RUN)
                 # With several processes, another may have ended, or only this one failed.
                 if not foreseen and processes.count() > 1:
                     raise

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from phash_jax import provenance
-from phash_jax.choices import at_least
+from phash_jax.checks import at_least
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.distortions.draws import check_seed, distort_batch, distortion_key, severities_of

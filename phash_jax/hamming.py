@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int32, Int64, Shaped, UInt32
 
-from phash_jax.choices import whole_number
+from phash_jax.checks import whole_number
 
 _WORD = 32
 _DIGIT = 4

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from phash_jax import catalog, pictures, processes, provenance
-from phash_jax.choices import at_least, choose, names
+from phash_jax.checks import at_least, choose, names
 from phash_jax.data.dataset import SPLITS
 from phash_jax.hash_images_report import summarize
 from phash_jax.hashing import check_hashes

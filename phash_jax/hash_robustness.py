@@ -13,7 +13,7 @@ from jaxtyping import Int64, UInt32
 from tqdm import tqdm
 
 from phash_jax import codes, hamming, provenance
-from phash_jax.choices import at_least, choose, names
+from phash_jax.checks import at_least, choose, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import DISTORTIONS, Distortion, distortion_names

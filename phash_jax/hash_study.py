@@ -11,7 +11,7 @@ from jaxtyping import Int32, UInt8, UInt32
 from PIL import Image
 
 from phash_jax import codes, hamming, provenance
-from phash_jax.choices import at_least
+from phash_jax.checks import at_least
 from phash_jax.data import scene
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset

@@ -31,8 +31,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
-from phash_jax.choices import choose, whole_number
-from phash_jax.image_checks import check_uint8
+from phash_jax.checks import check_uint8, choose, whole_number
 from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, resize
 
 _LOW_FREQUENCY_FACTOR = 4

@@ -6,7 +6,7 @@ import jax
 import optax
 from jaxtyping import Array, Float, Int, UInt8
 
-from phash_jax.choices import choose
+from phash_jax.checks import choose, within
 
 # From uint8 images and the step of the network being taught to a trained network's probabilities
 # of the outputs.
@@ -57,8 +57,7 @@ def make_loss(name: str, *, label_smoothing: float) -> Loss:
         return loss
     if name != "softmax_cross_entropy":
         raise ValueError(f"label_smoothing is for loss=softmax_cross_entropy only, not {name}")
-    if not 0 < label_smoothing < 1:
-        raise ValueError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
+    within(0, 1, label_smoothing, "label_smoothing", below=True)
     return smoothed_cross_entropy(label_smoothing)
 
 

@@ -9,7 +9,7 @@ import ml_collections
 from jax import lax
 from jaxtyping import Array, Float
 
-from phash_jax.choices import at_least, choose
+from phash_jax.checks import at_least, choose, within
 from phash_jax.convolution import CONVOLUTIONS
 from phash_jax.placement import BATCH
 
@@ -186,8 +186,7 @@ def make_model(
     if not 0 < fields["kernel_stddev"] < math.inf:
         raise ValueError(f"model.kernel_stddev must be above 0, got {fields['kernel_stddev']}")
     num_outputs = fields.pop("num_outputs") or num_classes
-    if not 0 <= fields["dropout"] < 1:
-        raise ValueError(f"model.dropout must be from 0 to below 1, got {fields['dropout']}")
+    within(0, 1, fields["dropout"], "model.dropout", below=True)
     if fields["dropout"] and not fields["dense_features"]:
         raise ValueError("model.dropout is for hidden dense layers, model.dense_features has none")
     if num_outputs < num_classes:

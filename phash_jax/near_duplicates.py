@@ -19,6 +19,7 @@ _COLUMNS, _MOST_LINES, _MOST_OF_GROUP = 8, 7, 6
 # More do not fit, whatever their sizes.
 _MOST_GROUPS = 21
 _THUMBNAIL = 160
+_MOST_LETTERS = 26
 
 
 class NearDuplicates(NamedTuple):
@@ -212,10 +213,10 @@ def _draw_one(panel, image: Image.Image | None) -> None:
         panel.imshow(np.asarray(image), interpolation="nearest")
 
 
-def _shortened(text: str, most: int = 26) -> str:
+def _shortened(text: str) -> str:
     """The end of a long name, where pictures of one folder differ."""
     text = " ".join(text.split())
-    return text if len(text) <= most else "…" + text[1 - most :]
+    return text if len(text) <= _MOST_LETTERS else "…" + text[1 - _MOST_LETTERS :]
 
 
 def small(image: Image.Image) -> Image.Image:

@@ -14,9 +14,8 @@ from absl import logging
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from phash_jax import checkpoint, results
-from phash_jax.choices import choose, names
+from phash_jax.checks import check_uint8, choose, names
 from phash_jax.evaluate import predict
-from phash_jax.image_checks import check_uint8
 from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged, make_optimizer
 from phash_jax.preprocess import PREPROCESS

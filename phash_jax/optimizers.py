@@ -9,7 +9,7 @@ import ml_collections
 import optax
 from jaxtyping import Array, Int32, PyTree
 
-from phash_jax.choices import at_least, choose
+from phash_jax.checks import at_least, choose, within
 
 Rate = float | Callable[[Any], Any]
 
@@ -147,12 +147,8 @@ def make_optimizer(
     """
     for field in ("learning_rate", "weight_decay"):
         at_least(0, fields[field], f"optimizer.{field}")
-    if not 0 <= fields.warmup < 1:
-        raise ValueError(f"optimizer.warmup is a share from 0 to below 1, got {fields.warmup}")
-    if not 0 <= fields.average_decay < 1:
-        raise ValueError(
-            f"optimizer.average_decay must be from 0 to below 1, got {fields.average_decay}"
-        )
+    for field in ("warmup", "average_decay"):
+        within(0, 1, fields[field], f"optimizer.{field}", below=True)
     # Even a short run keeps one step to come down in.
     warmup = min(round(fields.warmup * num_steps), num_steps - 1)
     rate = choose(SCHEDULES, fields.schedule, "optimizer.schedule")(

@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from phash_jax import control_group
-from phash_jax.choices import choose, whole_number
+from phash_jax.checks import choose, whole_number
 
 SEED, BATCH = "seed", "batch"
 

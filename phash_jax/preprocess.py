@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32, UInt8
 
 from phash_jax import binarize, bit_depth
-from phash_jax.image_checks import check_uint8
+from phash_jax.checks import check_uint8
 
 Preprocess = Callable[[UInt8[Array, "h w c"]], Float32[Array, "..."]]
 

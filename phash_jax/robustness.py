@@ -14,7 +14,7 @@ from jaxtyping import Array, Int32
 from tqdm import tqdm
 
 from phash_jax import provenance, robustness_results
-from phash_jax.choices import at_least, names
+from phash_jax.checks import at_least, names
 from phash_jax.data.dataset import Split
 from phash_jax.data.load import load_dataset
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, distortion_names

@@ -6,8 +6,7 @@ import ml_collections
 
 from phash_jax.augment import batch_parts
 from phash_jax.batches import STREAM, check_shares
-from phash_jax.choices import at_least, choose, names
-from phash_jax.data.dataset import check_share
+from phash_jax.checks import at_least, choose, names, within
 from phash_jax.data.load import SOURCES
 from phash_jax.distortions import CLEAN, TEST_SETS
 from phash_jax.errors import listed
@@ -91,7 +90,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
     at_least(1, config.test_batch_size, "test_batch_size")
     at_least(0, config.test_shift, "test_shift")
     at_least(1, config.data.train_repeats, "data.train_repeats")
-    check_share(config.data.validation_share)
+    within(0, 1, config.data.validation_share, "data.validation_share", below=True)
     parts = batch_parts(config.train.augment, mixup=config.train.mixup)
     # Over more devices it is checked again, when they are known.
     check_shares(config.train.batch_size, parts=parts, shards=1)

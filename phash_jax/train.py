@@ -34,7 +34,7 @@ from phash_jax.augment import (
     partners,
 )
 from phash_jax.batches import check_shares, draw_indices, is_streamed, make_next_batch, take_share
-from phash_jax.choices import at_least, choose
+from phash_jax.checks import at_least, choose, within
 from phash_jax.data.dataset import Split
 from phash_jax.errors import UserError
 from phash_jax.keys import AUGMENT, DROPOUT, INIT, seed_key, step_key
@@ -288,12 +288,8 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         at_least(1, cfg[field], f"train.{field}")
     for field in ("max_shift", "cutout", "seed", "cpu_devices"):
         at_least(0, cfg[field], f"train.{field}")
-    if not 0 <= cfg.max_zoom <= 1:
-        raise ValueError(f"train.max_zoom must be from 0 to 1, got {cfg.max_zoom}")
-    if not 0 <= cfg.mixup <= 100:
-        raise ValueError(f"train.mixup must be from 0 to 100, got {cfg.mixup}")
-    if not 0 <= cfg.teacher_share <= 1:
-        raise ValueError(f"train.teacher_share must be from 0 to 1, got {cfg.teacher_share}")
+    for field, high in (("max_zoom", 1), ("mixup", 100), ("teacher_share", 1)):
+        within(0, high, cfg[field], f"train.{field}")
     if cfg.seed + cfg.num_seeds > 2**31:
         raise ValueError(f"train.seed must leave every seed below 2**31, got {cfg.seed}")
     if cfg.checkpoint_every % cfg.log_every:
@@ -308,35 +304,6 @@ def check_numbers(cfg: ml_collections.ConfigDict) -> None:
         )
 
 
-def make_programs(
-    config: ml_collections.ConfigDict,
-    split: Split,
-    placement: Placement,
-    *,
-    num_classes: int,
-    teacher: Teacher | None = None,
-) -> tuple[Callable, Callable, bool]:
-    """What ``train`` runs: ``(init, interval, streamed)``.
-
-    Returns:
-        The functions of ``make_init`` and ``make_train_interval``, and whether the interval wants
-        the images of each step or all of them.
-
-    Raises:
-        ValueError: a field of the config is unknown or out of range.
-    """
-    streamed = is_streamed(config.train.stream, split, placement)
-    init, train_step = make_init_and_step(
-        config,
-        placement,
-        image_shape=split.images.shape[1:],
-        num_classes=num_classes,
-        teacher=teacher,
-        streamed=streamed,
-    )
-    return init, make_train_interval(train_step, placement, streamed=streamed), streamed
-
-
 def make_init_and_step(
     config: ml_collections.ConfigDict,
     placement: Placement,
@@ -346,7 +313,11 @@ def make_init_and_step(
     teacher: Teacher | None = None,
     streamed: bool = False,
 ) -> tuple[Callable, Callable]:
-    """``make_init`` and ``make_train_step`` for a config; raises as ``make_programs``."""
+    """``make_init`` and ``make_train_step`` for a config.
+
+    Raises:
+        ValueError: a field of the config is unknown or out of range.
+    """
     cfg = config.train
     model = make_model(config.model, num_classes=num_classes, platform=placement.platform)
     optimizer = make_optimizer(config.optimizer, num_steps=cfg.num_steps)
@@ -416,9 +387,16 @@ def train(
         loop=cfg.loop,
         devices=devices,
     )
-    init, interval, streamed = make_programs(
-        config, split, placement, num_classes=num_classes, teacher=teacher
+    streamed = is_streamed(cfg.stream, split, placement)
+    init, train_step = make_init_and_step(
+        config,
+        placement,
+        image_shape=split.images.shape[1:],
+        num_classes=num_classes,
+        teacher=teacher,
+        streamed=streamed,
     )
+    interval = make_train_interval(train_step, placement, streamed=streamed)
     state = to_host(init(jnp.array(seeds, jnp.int32)))
     test = make_test(placement) if make_test is not None and cfg.test_every else None
     logged = processes.in_all(lambda: last_step(workdir), "metrics.jsonl")

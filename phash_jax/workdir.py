@@ -8,7 +8,7 @@ from typing import Any
 
 import ml_collections
 
-from phash_jax.choices import names
+from phash_jax.checks import names
 from phash_jax.data.dataset import Dataset, fingerprint
 from phash_jax.errors import UserError
 from phash_jax.fields import FREE_FIELDS, LATER_FIELDS, PATHS, is_read

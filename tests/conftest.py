@@ -7,10 +7,12 @@ import tempfile
 
 import filelock
 import hypothesis
+import jax
 import jaxtyping
 import ml_collections
 import numpy as np
 import pytest
+from jax.sharding import Mesh, PartitionSpec
 from PIL import Image
 
 # The layouts that are tested are those of virtual devices.
@@ -34,7 +36,7 @@ with jaxtyping.install_import_hook("phash_jax", "typechecker.check"):
     from phash_jax.data import cifar10
     from phash_jax.data.dataset import Dataset, Split
     from phash_jax.metrics import MetricsLog
-    from phash_jax.placement import use_cpu_cores
+    from phash_jax.placement import BATCH, use_cpu_cores
     from phash_jax.report import report  # noqa: F401
     from phash_jax.runs import named_runs  # noqa: F401  (imports all that a run needs)
     from phash_jax.workdir import claim
@@ -59,6 +61,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         piece = [item for name in _LONGEST[worker::workers] for item in of_file[name]]
         dealt += piece + list(itertools.islice(rest, max(0, size - len(piece))))
     items[:] = [*dealt, *rest]
+
+
+def on_batch_devices(function, *, number=1, split=False):
+    """The function on so many devices that share a batch, as within a training step.
+
+    Each is given all, and what it returns is the whole result or, with ``split``, its piece.
+    """
+    mesh = Mesh(np.array(jax.devices()[:number]), (BATCH,))
+    out_specs = PartitionSpec(BATCH) if split else PartitionSpec()
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=PartitionSpec(), out_specs=out_specs, check_vma=False
+    )
 
 
 def load_config(name: str) -> ml_collections.ConfigDict:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, PartitionSpec
+from conftest import on_batch_devices
 
 from phash_jax import augment
 from phash_jax.augment import (
@@ -34,11 +34,7 @@ def augmented(images, shards, *, batch_size=16):
         indices = take_share(jnp.arange(batch_size, dtype=jnp.int32), parts=len(NAMES))
         return augment_share(key, images[indices]), indices
 
-    whole, split = PartitionSpec(), PartitionSpec(BATCH)
-    mesh = Mesh(np.array(jax.devices()[:shards]), (BATCH,))
-    of_all = jax.shard_map(
-        of_shard, mesh=mesh, in_specs=(whole, whole), out_specs=(split, split), check_vma=False
-    )
+    of_all = on_batch_devices(of_shard, number=shards, split=True)
     distorted, indices = jax.jit(of_all)(jax.random.key(0), images)
     return np.asarray(distorted)[np.argsort(indices)]
 
@@ -78,12 +74,8 @@ def test_moves_tell_nothing_of_what_a_distortion_draws(monkeypatch):
     monkeypatch.setitem(augment.DISTORTIONS, "drawn", drawn)
     shaded = np.zeros((400, 2, 2, 3), np.uint8)
     shaded[:, :, 1] = 100
-    of = jax.shard_map(
-        lambda key, images: make_augment(["drawn"])(key, make_move(flip=True)(key, images)),
-        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
-        in_specs=PartitionSpec(),
-        out_specs=PartitionSpec(),
-        check_vma=False,
+    of = on_batch_devices(
+        lambda key, images: make_augment(["drawn"])(key, make_move(flip=True)(key, images))
     )
     images = np.asarray(of(jax.random.key(0), shaded))
     mirrored, decided = images[:, 1, 0, 0] == 100, images[:, 0, 0, 0] == 255
@@ -100,13 +92,7 @@ def test_each_change_of_an_image_draws_its_own_numbers(monkeypatch):
 
     for row, name in enumerate(("random_zoom", "random_move", "cut_out")):
         monkeypatch.setattr(augment, name, noting(row))
-    of = jax.shard_map(
-        make_move(flip=True, max_zoom=0.1, cutout=2),
-        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
-        in_specs=PartitionSpec(),
-        out_specs=PartitionSpec(),
-        check_vma=False,
-    )
+    of = on_batch_devices(make_move(flip=True, max_zoom=0.1, cutout=2))
     images = np.asarray(of(jax.random.key(0), np.zeros((4, 3, 8, 3), np.uint8)))
     assert len(np.unique(images.reshape(12, 24), axis=0)) == 12
 
@@ -201,13 +187,7 @@ def test_a_large_image_is_covered_with_its_mean_too():
 
 def test_every_image_of_a_batch_is_covered_somewhere_else(dataset):
     images = jnp.asarray(dataset.train.images[:8])
-    of = jax.shard_map(
-        make_move(cutout=6),
-        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
-        in_specs=PartitionSpec(),
-        out_specs=PartitionSpec(),
-        check_vma=False,
-    )
+    of = on_batch_devices(make_move(cutout=6))
     changed = (np.asarray(of(jax.random.key(0), images)) != images).any(-1)
     assert (changed.sum((1, 2)) <= 36).all()
     assert (changed.sum((1, 2)) >= 4).all()
@@ -223,11 +203,7 @@ def mixed(images, shards, *, alpha=0.5):
         indices = take_share(jnp.arange(len(images), dtype=jnp.int32), parts=1)
         return *mixup(key, images[indices]), partners(indices), indices
 
-    whole, split = PartitionSpec(), PartitionSpec(BATCH)
-    mesh = Mesh(np.array(jax.devices()[:shards]), (BATCH,))
-    of_all = jax.shard_map(
-        of_shard, mesh=mesh, in_specs=(whole, whole), out_specs=(split,) * 4, check_vma=False
-    )
+    of_all = on_batch_devices(of_shard, number=shards, split=True)
     *found, indices = jax.jit(of_all)(jax.random.key(0), images)
     return [np.asarray(array)[np.argsort(indices)] for array in found]
 
@@ -286,14 +262,7 @@ def test_a_device_has_equal_parts_for_every_way_and_pairs():
     assert batch_parts("clean,fog,frost", mixup=0.0) == 3
     assert batch_parts("clean,fog,frost", mixup=0.4) == 6
     assert batch_parts("clean,fog", mixup=0.4) == 2
-    one_device = Mesh(np.array(jax.devices()[:1]), (BATCH,))
-    of = jax.shard_map(
-        make_augment(["clean", "fog"]),
-        mesh=one_device,
-        in_specs=PartitionSpec(),
-        out_specs=PartitionSpec(),
-        check_vma=False,
-    )
+    of = on_batch_devices(make_augment(["clean", "fog"]))
     with pytest.raises(ValueError, match="7 images cannot be split into 2 equal parts"):
         of(jax.random.key(0), jnp.zeros((7, 8, 8, 3), jnp.uint8))
 
@@ -318,12 +287,6 @@ def test_an_image_is_zoomed_then_moved_then_covered(monkeypatch):
 
     for name in ("random_zoom", "random_move", "cut_out"):
         monkeypatch.setattr(augment, name, note(name))
-    of = jax.shard_map(
-        make_move(flip=True, max_shift=0, max_zoom=0.1, cutout=2),
-        mesh=Mesh(np.array(jax.devices()[:1]), (BATCH,)),
-        in_specs=PartitionSpec(),
-        out_specs=PartitionSpec(),
-        check_vma=False,
-    )
+    of = on_batch_devices(make_move(flip=True, max_shift=0, max_zoom=0.1, cutout=2))
     of(jax.random.key(0), np.zeros((2, 4, 4, 3), np.uint8))
     assert order == ["random_zoom", "random_move", "cut_out"]

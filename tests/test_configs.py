@@ -117,7 +117,7 @@ def test_misspelt_choices_are_found_before_any_work(field, message):
             math.inf,
             "optimizer.learning_rate must be 0 or more and finite",
         ),
-        ("optimizer.warmup", 1.0, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
+        ("optimizer.warmup", 1.0, "optimizer.warmup must be from 0 to below 1, got 1.0"),
         ("optimizer.average_decay", 1.0, "optimizer.average_decay must be from 0 to below 1"),
         ("train.max_shift", -1, "train.max_shift must be 0 or more, got -1"),
         ("train.max_zoom", 1.5, "train.max_zoom must be from 0 to 1, got 1.5"),

@@ -123,6 +123,7 @@ def test_the_strengths_of_the_studys_distortions(name, by_strength, strengths):
 def test_severity_4_of_raised_contrast_is_the_studys_test_set():
     images, of = at_every_severity("raised_contrast")
     np.testing.assert_array_equal(of[4], jax.vmap(TEST_SETS["contrast_200"])(images))
+    np.testing.assert_array_equal(jax.vmap(TEST_SETS["clean"])(images), images)
 
 
 @pytest.mark.parametrize("name", DISTORTIONS)

@@ -35,16 +35,6 @@ def listed(pairs: hamming.Pairs) -> np.ndarray:
     return np.stack(pairs[:3])
 
 
-def test_figure_4_1_of_the_study_has_its_published_distances():
-    texts = ("fefc1800c05c0737", "fefc1880c05e077f", "fefc1800c05c0733", "fefc1800c05c0737")
-    hashes = np.stack([codes.from_hex(text) for text in (*texts, "ffefc74707070300")])
-    packed = codes.pack(jnp.asarray(hashes))
-    assert hamming.hex_distance(packed[0], packed[1:]).tolist() == [4, 1, 0, 14]
-    assert hamming.distance(packed[0], packed[1:]).tolist() == [
-        (hashes[0] != other).sum() for other in hashes[1:]
-    ]
-
-
 @pytest.mark.parametrize("num_words", [1, 2, 8])
 def test_distances_are_those_of_python_integers_and_text(num_words):
     a, b = make_codes(0, 40, num_words), make_codes(1, 40, num_words, num_random_bits=9)

@@ -101,8 +101,6 @@ def test_without_an_average_the_parameters_themselves_are_tested():
             "weight_decay is for optimizer.name=adamw or muon",
         ),
         ({"schedule": "step"}, "unknown optimizer.schedule 'step'; choose one of constant, cosine"),
-        ({"warmup": 1.0}, "optimizer.warmup is a share from 0 to below 1, got 1.0"),
-        ({"average_decay": 1.0}, "optimizer.average_decay must be from 0 to below 1, got 1.0"),
     ],
 )
 def test_bad_fields_are_named(fields, message):
@@ -119,8 +117,6 @@ def test_smoothed_targets():
     np.testing.assert_allclose(whole(logits, jnp.array([1]))[0], -log_p[1], rtol=1e-6)
     with pytest.raises(ValueError, match=r"label_smoothing is for loss=softmax_cross_entropy only"):
         make_loss("hinge", label_smoothing=0.1)
-    with pytest.raises(ValueError, match=r"label_smoothing must be from 0 to below 1, got 1\.5"):
-        make_loss("softmax_cross_entropy", label_smoothing=1.5)
 
 
 def test_losses_by_hand():

@@ -120,14 +120,6 @@ def test_tensorboard_events_hold_scalars_and_histograms(tmp_path):
     assert starts == [1, 901]
 
 
-def test_results_are_plain_json(tmp_path):
-    make_workdir(tmp_path, "original")
-    assert json.loads((tmp_path / "results.json").read_text())["runs"]["original"]["seeds"] == [
-        0,
-        1,
-    ]
-
-
 def test_a_confusion_has_rows_for_classes_alone():
     result = results.build(
         name="n",

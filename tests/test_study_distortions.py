@@ -16,6 +16,7 @@ from phash_jax.distortions.high_frequency import add_noise, high_frequency_noise
 from phash_jax.distortions.swirl import swirl
 
 KEY = jax.random.key(3)
+RAMP = jnp.arange(256, dtype=jnp.uint8).reshape(16, 16, 1)
 IDENTITIES = {
     "swirl": functools.partial(swirl, strength=0.0),
     "crystallize": functools.partial(crystallize, KEY, cell_size=1),
@@ -44,6 +45,30 @@ def test_values_that_are_not_uint8_are_refused(name):
 def test_no_distortion_is_the_identity(name):
     image = make_image()
     np.testing.assert_array_equal(IDENTITIES[name](image), image)
+
+
+def test_level_200_multiplies_distances_from_128_by_7_83():
+    out = np.asarray(contrast_level(RAMP, level=200)).ravel()
+    assert out.dtype == np.uint8
+    assert out[128] == 128
+    # 259 * 455 / (255 * 59) = 7.8328: 128 + 7.83, 128 - 78.3, and clipped at both ends.
+    assert out[129] == 136
+    assert out[118] == 50
+    assert out[111] == 0
+    assert out[145] == 255
+
+
+def test_level_300_inverts_the_picture():
+    out = np.asarray(contrast_level(RAMP, level=300)).ravel().astype(int)
+    assert (np.diff(out) <= 0).all()
+    assert out[0] == 255
+    assert out[255] == 0
+
+
+@pytest.mark.parametrize("level", [259, -256])
+def test_levels_without_a_factor_are_refused(level):
+    with pytest.raises(ValueError, match=r"must be -255 or more, got -256|must not be 259"):
+        contrast_level(RAMP, level=level)
 
 
 def test_swirl_is_that_of_scipy():

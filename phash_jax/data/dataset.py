@@ -5,6 +5,8 @@ import hashlib
 
 import numpy as np
 
+from phash_jax.checks import within
+
 SPLITS = ("train", "test")
 _IMAGES_COMPARED = 256
 
@@ -118,12 +120,6 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     return Dataset(keep(dataset.train), keep(dataset.test), tuple(class_names))
 
 
-def check_share(share: float) -> None:
-    """ValueError if so large a share of images cannot be held out."""
-    if not 0 <= share < 1:
-        raise ValueError(f"data.validation_share must be from 0 to below 1, got {share}")
-
-
 def hold_out(dataset: Dataset, share: float) -> Dataset:
     """Makes the last training images of each class the test split; copies.
 
@@ -137,7 +133,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         ValueError: the share is not from 0 to below 1, or a class has no image left in one of the
             two parts.
     """
-    check_share(share)
+    within(0, 1, share, "data.validation_share", below=True)
     if not share:
         return dataset
     train = dataset.train

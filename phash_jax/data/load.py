@@ -7,7 +7,7 @@ import numpy as np
 from absl import logging
 
 from phash_jax import processes
-from phash_jax.choices import choose, names
+from phash_jax.checks import choose, names
 from phash_jax.data.dataset import (
     Dataset,
     Split,

@@ -11,12 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32, Key, UInt8
 
-from phash_jax.choices import choose, names, whole_number
+from phash_jax.checks import check_uint8, choose, names, whole_number
 from phash_jax.distortions.cifar10c import CIFAR10C, EXTRA
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.distortions.study import STUDY
-from phash_jax.image_checks import check_uint8
 
 # What is not distorted, among distortions and test sets.
 CLEAN = "clean"

@@ -3,9 +3,8 @@
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from phash_jax.choices import whole_number
+from phash_jax.checks import check_uint8, whole_number
 from phash_jax.distortions.lookup import look_up
-from phash_jax.image_checks import check_uint8
 
 
 def contrast_level(image: UInt8[Array, "h w c"], *, level: int) -> UInt8[Array, "h w c"]:

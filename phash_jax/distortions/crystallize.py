@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float32, Int32, Key, UInt8
 
-from phash_jax.choices import whole_number
-from phash_jax.image_checks import check_uint8
+from phash_jax.checks import check_uint8, whole_number
 
 # A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2

@@ -5,7 +5,7 @@ import zlib
 import jax
 from jaxtyping import Array, Key
 
-from phash_jax.choices import names, whole_number
+from phash_jax.checks import names, whole_number
 from phash_jax.distortions import Distortion
 from phash_jax.distortions.severity import MAX_SEVERITY
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, ArrayLike, Float, UInt8
 
-from phash_jax.image_checks import check_uint8
+from phash_jax.checks import check_uint8
 
 
 def swirl(

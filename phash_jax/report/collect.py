@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phash_jax import provenance, results
-from phash_jax.choices import names
+from phash_jax.checks import names
 from phash_jax.comparison import OfSeeds
 from phash_jax.errors import listed
 from phash_jax.fields import NO_PART_OF_A_RECIPE, is_read
@@ -146,6 +146,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def fields_of(folder: Path) -> dict[str, Any]:
+    """The same by dotted name."""
+    return flatten(read_config(folder))
+
+
 def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
     """Name and folder of each run below a workdir, which may itself be the run."""
     config = read_config(workdir)
@@ -165,7 +170,7 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
 
 
 def _read_run(name: str, folder: Path) -> Run:
-    config, records, starts = flatten(read_config(folder)), [], []
+    config, records, starts = fields_of(folder), [], []
     if lacking := _READ_OF_A_CONFIG - config.keys() if config else ():
         problem = f"{folder / 'config.json'} is damaged (it lacks {listed(sorted(lacking))})"
         return Run(name, folder, {}, None, records, starts, problem)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from phash_jax.choices import names
+from phash_jax.checks import names
 from phash_jax.report.collect import Run
 
 _ONLY = "--config.only="

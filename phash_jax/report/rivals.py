@@ -10,7 +10,7 @@ from phash_jax import tables
 from phash_jax.comparison import OfSeeds, mean_and_interval
 from phash_jax.figures import new_figure, save
 from phash_jax.preprocess import BITS_PER_PIXEL
-from phash_jax.report.collect import Run, read_config, recipe
+from phash_jax.report.collect import Run, fields_of, recipe
 from phash_jax.report.differences import conclusion, from_base
 from phash_jax.report.formats import commands, percent_with_interval, points
 from phash_jax.report.plots import COLOURS, DPI, tidy
@@ -20,7 +20,6 @@ from phash_jax.report.tested_networks import (
     mean_accuracies,
     severities_of,
 )
-from phash_jax.workdir import flatten
 
 # What ``finished_networks`` gives.
 Finished = Mapping[tuple[Path, ...], dict[str, Any]]
@@ -51,7 +50,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 def distorted(run: Run, finished: Finished) -> tuple[str, OfSeeds] | None:
     """What a job robustness averaged over and its mean accuracy of each seed of a run."""
     for group, result in finished.items():
-        images = flatten(read_config(group[0]))
+        images = fields_of(group[0])
         if any(
             images.get(field) not in (None, run.config.get(field))
             for field in ("data.name", "data.validation_share")

@@ -11,7 +11,7 @@ import numpy as np
 from phash_jax import tables
 from phash_jax.comparison import OfSeeds, mean_and_interval
 from phash_jax.report import plots, robustness_plots
-from phash_jax.report.collect import read_config
+from phash_jax.report.collect import fields_of
 from phash_jax.report.differences import conclusion
 from phash_jax.report.formats import (
     percent,
@@ -35,7 +35,6 @@ from phash_jax.report.tested_networks import (
     read_joined,
     severities_of,
 )
-from phash_jax.workdir import flatten
 
 # More would not fit on a page, each with an interval and a difference.
 _MOST_BESIDE = 2
@@ -46,7 +45,7 @@ def networks_section(workdirs: Sequence[Path], figures: Path, name: str) -> str:
     result = read_joined(workdirs)
     robustness_plots.plot_heat_maps(result, figures / f"{name}_heat_map.png")
     over, _ = averaged_over(result)
-    draws = flatten(read_config(workdirs[0])).get("distortions.draws")
+    draws = fields_of(workdirs[0]).get("distortions.draws")
     drawn = {None: "", 1: "; one draw of each distortion"}.get(draws, f"; means over {draws} draws")
     text = (
         "## Networks under distortions\n\n"
@@ -99,7 +98,7 @@ def _compared(result: dict[str, Any], figures: Path, name: str) -> str:
 
 
 def _source(workdir: Path) -> str:
-    fields = flatten(read_config(workdir))
+    fields = fields_of(workdir)
     name = fields.get("data.name")
     images = "validation" if fields.get("data.validation_share") else "test"
     return f"{images} images" + (f" (`data.name={name}`)" if name else "")

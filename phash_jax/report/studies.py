@@ -10,10 +10,9 @@ import numpy as np
 from phash_jax import catalog, provenance, tables
 from phash_jax.published import FIG_3_1_LABELS, FIG_3_2
 from phash_jax.report import hash_robustness, robustness
-from phash_jax.report.collect import folders_of_job, read_config, short_names
+from phash_jax.report.collect import fields_of, folders_of_job, short_names
 from phash_jax.report.formats import picture
 from phash_jax.report.tested_networks import tested_alike
-from phash_jax.workdir import flatten
 
 
 def left_out(workdirs: Sequence[Path]) -> list[str]:
@@ -70,7 +69,7 @@ def _catalog(workdir: Path, figures: Path, name: str) -> str:
     rows = list(zip(*(values[:10] for values in columns.values()), strict=True))
     cells, beside = [tuple(columns), *rows], ""
     # The study's labels are of its own pictures.
-    if flatten(read_config(workdir)).get("data.name") == "cifar10":
+    if fields_of(workdir).get("data.name") == "cifar10":
         published = [("published LabelName",), *((label,) for label in FIG_3_1_LABELS)]
         cells = [(*ours, *study) for ours, study in zip(cells, published, strict=False)]
         beside = " beside the study's"

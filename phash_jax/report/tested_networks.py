@@ -12,8 +12,7 @@ from phash_jax.comparison import OfSeeds
 from phash_jax.distortions import GROUPS
 from phash_jax.fields import FREE_FIELDS
 from phash_jax.json_files import damaged, read_json
-from phash_jax.report.collect import folders_of_job, read_config
-from phash_jax.workdir import flatten
+from phash_jax.report.collect import fields_of, folders_of_job, read_config
 
 _BENCHMARK = GROUPS["cifar10c"]
 _OF_NETWORKS = {"folder", "seeds", "num_steps", "clean", "accuracy"}
@@ -82,7 +81,7 @@ def _test_and_networks(workdir: Path, comparisons: set[str]) -> tuple[str, set[s
         return alone
     asked = {
         field: value
-        for field, value in flatten(read_config(workdir)).items()
+        for field, value in fields_of(workdir).items()
         if field.startswith(("data.", "distortions.")) and field not in FREE_FIELDS
     }
     tested = [result.get(name) for name in ("test_size", "severities", "distortions")]

@@ -1,9 +1,11 @@
-"""Checks of config fields: names, choices from a table, numbers with a lower bound."""
+"""Checks of config fields and of arguments: a choice from a table, a range, uint8 values."""
 
 import math
 import operator
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+import numpy as np
 
 Choice = TypeVar("Choice")
 
@@ -27,6 +29,20 @@ def at_least(least: float, value: float, field: str) -> None:
         raise ValueError(f"{field} must be {least} or more{finite}, got {value}")
 
 
+def within(low: float, high: float, value: float, field: str, *, below: bool = False) -> None:
+    """ValueError that names the config field unless its value is from ``low`` to ``high``.
+
+    Args:
+        low: the lowest value.
+        high: the highest value, or with ``below`` the lowest that is too high.
+        value: of the field.
+        field: dotted name of the field.
+        below: whether ``high`` is too high.
+    """
+    if not low <= value <= high or (below and value == high):
+        raise ValueError(f"{field} must be from {low} to {'below ' * below}{high}, got {value}")
+
+
 def whole_number(value: Any, name: str, *, least: int, most: int | None = None) -> int:
     """The argument ``name`` as Python's int, which unlike NumPy's small ones never wraps around.
 
@@ -43,3 +59,10 @@ def whole_number(value: Any, name: str, *, least: int, most: int | None = None) 
         span = f"{least} or more" if most is None else f"{least} to {most}"
         raise ValueError(f"{name} must be {span}, got {number}")
     return number
+
+
+def check_uint8(image: Any, what: str) -> None:
+    """TypeError, with a message that begins with ``what``, if the values are not uint8."""
+    if getattr(image, "dtype", None) != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise TypeError(f"{what} takes uint8 values from 0 to 255, got {kind}")
