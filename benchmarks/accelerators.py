@@ -181,6 +181,7 @@ def lower_count(devices: Sequence[jax.Device]) -> jax.stages.Lowered:
     lanes = NamedSharding(mesh, PartitionSpec(hamming._SHARD))
     return hamming._count.lower(
         mesh,
+        tile.in_steps,
         jax.ShapeDtypeStruct((1, chunks, 2, size), jnp.uint32, sharding=lanes),
         jax.ShapeDtypeStruct((1, chunks, size), jnp.int32, sharding=lanes),
         rows,

@@ -22,11 +22,18 @@ def touch(images: jax.Array) -> tuple[Callable[[], None], int]:
     return lambda: invert(images).block_until_ready(), images.nbytes
 
 
-def multiply(side: int) -> tuple[Callable[[], None], float]:
-    """One large float32 matrix product; the amount is its floating-point operations."""
+def multiply(side: int) -> tuple[Callable[[int], None], float]:
+    """So many large float32 matrix products; the amount is the floating-point operations of one."""
     a = jax.random.normal(jax.random.key(0), (side, side))
     product = jax.jit(lambda a: a @ a)
-    return lambda: product(a).block_until_ready(), 2.0 * side**3
+
+    def run(count: int) -> None:
+        # Begun one right after another, so that an accelerator does not wait for the next.
+        for _ in range(count):
+            last = product(a)
+        last.block_until_ready()
+
+    return run, 2.0 * side**3
 
 
 def count_bits(number: int) -> tuple[Callable[[], None], int]:

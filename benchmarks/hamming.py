@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-from environment import environment
+from environment import backend, environment
 
 FAISS = "faiss range_search"
 NUMPY_SHARE = 10
@@ -124,10 +124,10 @@ def measure(arguments: argparse.Namespace) -> dict:
     import floors
     import jax
 
-    from phash_jax.placement import use_cpu_cores
+    from phash_jax.placement import num_cpu_cores, use_cpu_cores
 
     use_cpu_cores(0)
-    num_cores = len(jax.devices("cpu"))
+    num_cores = num_cpu_cores()
     device = jax.devices()[0]
     codes = make_codes(arguments.number, arguments.words, arguments.radius)
     contenders = make_contenders(codes, arguments.radius, num_cores)
@@ -228,12 +228,7 @@ def main() -> None:
         os.sched_setaffinity(0, available[: arguments.bind])
         arguments.output.write_text(json.dumps(measure(arguments)))
         return
-    # A separate process asks, since JAX must not start in this one before the cores are bound.
-    ask = "import jax; print(jax.default_backend())"
-    backend = subprocess.run(
-        [sys.executable, "-c", ask], capture_output=True, text=True, check=True
-    )
-    if backend.stdout.strip() == "cpu" and available:
+    if backend() == "cpu" and available:
         given = [
             f"--{name}={getattr(arguments, name)}"
             for name in ("number", "words", "radius", "rounds")

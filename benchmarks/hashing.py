@@ -5,7 +5,7 @@
 
 Every contender hashes the same random images, which are in memory in the form it takes: one array
 on the device for ours, one Pillow image or array each for the others. Rounds alternate, and ratios
-are taken within each round. On a CPU one process is pinned to one core and another to two; with
+are taken within each round. On a CPU one process is bound to one core and another to two; with
 two, our batch is split over two virtual devices, and the others are tried with one thread and with
 two; the ratio is to the faster ImageHash.
 Libraries that are not installed are left out; OpenCV's and imagededup's bits are not ImageHash's.
@@ -18,7 +18,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-from environment import environment
+from environment import backend, environment, seconds_of
 
 NAMES = ("average_hash", "dhash", "phash")
 # Image side, pixels: images in one call, per core; on a CPU as many as its caches hold.
@@ -99,13 +98,6 @@ def make_contenders(side: int, count: int, cores: int) -> dict[str, dict[str, tu
     return contenders
 
 
-def seconds_of(function: Callable, repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    return (time.perf_counter() - start) / repeats
-
-
 def measure(cores: int, rounds: int) -> dict:
     """Median seconds per image of every contender, and its ratio to ImageHash by round."""
     import jax
@@ -170,7 +162,7 @@ def show(result: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--cores", type=int, help="measure in this process, pinned to this number")
+    parser.add_argument("--cores", type=int, help="measure in this process, bound to this number")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     if arguments.cores:
@@ -178,7 +170,10 @@ def main() -> None:
         print(json.dumps(measure(arguments.cores, arguments.rounds)))
         return
     results = []
-    for cores in (1, 2):
+    if backend() != "cpu":
+        results.append(measure(len(os.sched_getaffinity(0)), arguments.rounds))
+        show(results[-1])
+    for cores in () if results else (1, 2):
         done = subprocess.run(
             [sys.executable, __file__, f"--cores={cores}", f"--rounds={arguments.rounds}"],
             stdout=subprocess.PIPE,
@@ -189,8 +184,6 @@ def main() -> None:
         print("\n".join(messages if cores == 1 else []))
         results.append(json.loads(figures))
         show(results[-1])
-        if "cpu" not in results[-1]["device"].lower():
-            break
     if arguments.output:
         record = {
             "command": "python benchmarks/hashing.py",

@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+# This process would hold an accelerator, and several of those that it starts would share one.
+os.environ["JAX_PLATFORMS"] = "cpu"
+
 import numpy as np
 import psutil
 from environment import environment

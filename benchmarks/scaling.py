@@ -17,6 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+# This process would hold an accelerator, and several of those that it starts would share one.
+os.environ["JAX_PLATFORMS"] = "cpu"
+
 import numpy as np
 from environment import environment
 from PIL import Image

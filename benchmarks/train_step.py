@@ -38,7 +38,12 @@ from phash_jax.preprocess import PREPROCESS
 from phash_jax.train import make_init, make_train_interval, make_train_step
 
 IMAGE_SHAPE = (32, 32, 3)
-MATMUL_SIDE = 2048
+# Of an accelerator's largest product, which must take longer than to begin it.
+MATMUL_SIDE = {"cpu": 2048}
+LARGE_MATMUL_SIDE = 8192
+# Between two log lines, where an accelerator has all steps in one program.
+STEPS = {"cpu": 20}
+MANY_STEPS = 100
 
 
 def flops_per_step(batch_size: int) -> float:
@@ -147,7 +152,9 @@ def seconds_per(run, count: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=20, help="steps in a round")
+    parser.add_argument(
+        "--steps", type=int, help="steps in a round, by default 20 on a CPU, else 100"
+    )
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--compile", action="store_true", help="torch.compile on a CPU too")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
@@ -169,21 +176,23 @@ def main() -> None:
         contenders["PyTorch, channels first"] = make(channels_last=False)
         contenders["PyTorch, channels last"] = make(channels_last=True)
         if arguments.compile or torch.cuda.is_available():
-            contenders["PyTorch, compiled"] = make(channels_last=True, compiled=True)
+            compiled = make(channels_last=True, compiled=True)
+            try:
+                compiled(1)
+                contenders["PyTorch, compiled"] = compiled
+            # It needs a compiler of the machine's, and has errors of its own.
+            except Exception as error:
+                print(f"PyTorch cannot compile its step here: {error}")
     except ImportError:
         torch = None
         print("torch is not installed: no comparison")
 
-    multiply, operations = floors.multiply(MATMUL_SIDE)
-
-    def matmuls(count: int) -> None:
-        for _ in range(count):
-            multiply()
-
+    steps = arguments.steps or STEPS.get(placement.platform, MANY_STEPS)
+    matmuls, operations = floors.multiply(MATMUL_SIDE.get(placement.platform, LARGE_MATMUL_SIDE))
     times: dict[str, list[float]] = {name: [] for name in (*contenders, "matmul")}
     for round_number in range(arguments.rounds + 1):
         for name, run in (*contenders.items(), ("matmul", matmuls)):
-            seconds = seconds_per(run, arguments.steps)
+            seconds = seconds_per(run, steps)
             if round_number:  # the first round compiles and warms up
                 times[name].append(seconds)
             # The threads of a library keep spinning for a while after its last operation.
@@ -227,7 +236,7 @@ def main() -> None:
             "cores": len(os.sched_getaffinity(0)),
             **environment("jax", "jaxlib", "torch"),
             "rounds": arguments.rounds,
-            "steps_per_round": arguments.steps,
+            "steps_per_round": steps,
             "batch_size": arguments.batch_size,
             "rows": rows,
         }

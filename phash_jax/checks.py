@@ -5,8 +5,6 @@ import operator
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
 Choice = TypeVar("Choice")
 
 
@@ -63,6 +61,7 @@ def whole_number(value: Any, name: str, *, least: int, most: int | None = None) 
 
 def check_uint8(image: Any, what: str) -> None:
     """TypeError, with a message that begins with ``what``, if the values are not uint8."""
-    if getattr(image, "dtype", None) != np.uint8:
+    # By name: main.py, which needs the other checks, imports NumPy only when there is work to do.
+    if str(getattr(image, "dtype", None)) != "uint8":
         kind = getattr(image, "dtype", type(image).__name__)
         raise TypeError(f"{what} takes uint8 values from 0 to 255, got {kind}")

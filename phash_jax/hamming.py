@@ -37,26 +37,28 @@ _NEAREST_QUERIES, _NEAREST_CODES = 128, 4096
 
 
 class _Tile(NamedTuple):
-    """How many pairs one step compares: each lane with ``groups`` times a block of up to 32 rows.
+    """How lanes are compared with the rows, which come in blocks of up to 32.
 
-    There are as many lanes as ``lanes`` and ``lane_words``, their words together, allow. Where
-    pairs are listed, ``steps`` steps share one answer whether there is a hit, per lane and group;
-    to write more takes longer than to compare.
+    There are as many lanes as ``lanes`` and ``lane_words``, their words together, allow. With
+    ``in_steps`` they are compared with one block after another, else with all rows in one
+    operation. Where pairs are listed, ``blocks`` of rows share one answer whether there is a hit
+    for a lane; to write more takes longer than to compare.
     """
 
     lanes: int
     lane_words: int
-    groups: int
-    steps: int
+    blocks: int
+    in_steps: bool
 
 
 # On a CPU a step must stay so small that XLA does not split it among threads, which takes longer
-# than the step (4 to 7 times, for twice as many lanes). An accelerator wants many threads; its
-# sizes are estimates, none was at hand.
+# than the step (4 to 7 times, for twice as many lanes). An accelerator wants many threads, and a
+# GPU waits for the host in every step of a loop whose end is not known before it starts; so there
+# rows are compared too that do not count. Its sizes are estimates, none was at hand.
 _TILES: dict[str, _Tile] = {
-    "cpu": _Tile(lanes=256, lane_words=2**11, groups=1, steps=4),
-    "gpu": _Tile(lanes=8192, lane_words=2**18, groups=64, steps=1),
-    "tpu": _Tile(lanes=8192, lane_words=2**18, groups=8, steps=1),
+    "cpu": _Tile(lanes=256, lane_words=2**11, blocks=4, in_steps=True),
+    "gpu": _Tile(lanes=8192, lane_words=2**18, blocks=1, in_steps=False),
+    "tpu": _Tile(lanes=8192, lane_words=2**18, blocks=1, in_steps=False),
 }
 
 
@@ -325,6 +327,7 @@ def _counts(search: _Search) -> Int64[np.ndarray, " lanes"]:
     with jax.set_mesh(search.mesh):
         counts = _count(
             search.mesh,
+            tile.in_steps,
             _deal(search.lanes, size, search.mesh),
             _deal(search.start, size, search.mesh),
             *_row_blocks(search.rows, search.radius, tile),
@@ -340,9 +343,7 @@ def _positions(
     if len(chosen):
         mesh, tile = search.mesh, _tile(search.mesh, search.lanes.shape[1])
         rows, radii = _row_blocks(search.rows, search.radius, tile)
-        _, num_groups, block = radii.shape
-        members = np.arange(radii.size).reshape(-1, tile.steps, num_groups, block)
-        members = members.swapaxes(1, 2).reshape(-1, tile.steps * block)
+        members = np.arange(radii.size).reshape(-1, tile.blocks * radii.shape[1])
         affordable = max(1, _MOST_BYTES_OF_HITS // (mesh.size * len(members)))
         most = min(affordable, _MOST_CHUNKS_OF_HITS * tile.lanes)
         share = _power_of_two(-(-len(chosen) // mesh.size), at_most=most)
@@ -353,11 +354,11 @@ def _positions(
             filled = np.pad(batch, (0, share * mesh.size - len(batch)), mode="edge")
             lanes = _deal(search.lanes[filled], size, mesh)
             with jax.set_mesh(mesh):
-                hits = np.asarray(_hits(mesh, tile.steps, lanes, rows, radii))
-            device, chunk, segment, group, lane = np.unravel_index(np.flatnonzero(hits), hits.shape)
+                hits = np.asarray(_hits(mesh, tile, lanes, rows, radii))
+            device, chunk, segment, lane = np.unravel_index(np.flatnonzero(hits), hits.shape)
             lane = (chunk * mesh.size + device) * size + lane
-            segment = (segment * num_groups + group)[lane < len(batch)]
-            lane, row = _expand(search, batch[lane[lane < len(batch)]], segment, members)
+            segment, lane = segment[lane < len(batch)], lane[lane < len(batch)]
+            lane, row = _expand(search, batch[lane], segment, members)
             found.append(np.stack([lane, row])[:, np.lexsort((row, lane))])
     left, right = np.concatenate(found, axis=1)
     return left, right
@@ -417,17 +418,16 @@ def _collect(dealt: jax.Array, number: int) -> np.ndarray:
 
 
 def _row_blocks(rows: np.ndarray, radius: int, tile: _Tile) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as ``[steps, groups, rows of a block, words]``, and the radius of every row.
+    """Rows as ``[blocks, rows of a block, words]``, and the radius of every row.
 
     The rows of the padding get a radius that no distance is within.
     """
     num_words = rows.shape[1]
     block = min(_WORD, max(1, _WORDS_UNROLLED // num_words))
-    padding = (0, -len(rows) % (block * tile.groups * tile.steps))
+    padding = (0, -len(rows) % (block * tile.blocks))
     radii = np.pad(np.full(len(rows), radius, np.int32), padding, constant_values=-1)
     rows = np.pad(rows, (padding, (0, 0)))
-    shape = (-1, tile.groups, block)
-    return rows.reshape(*shape, num_words), radii.reshape(shape)
+    return rows.reshape(-1, block, num_words), radii.reshape(-1, block)
 
 
 def _bits(differing: UInt32[Array, "*batch words"]) -> Int32[Array, "*batch"]:
@@ -436,82 +436,97 @@ def _bits(differing: UInt32[Array, "*batch words"]) -> Int32[Array, "*batch"]:
 
 def _within(
     lanes: UInt32[Array, "words lanes"],
-    rows: UInt32[Array, "groups block words"],
-    radii: Int32[Array, "groups block"],
-) -> list[Bool[Array, "groups lanes"]]:
-    """Which lanes are within the radius of the rows, for each row of the block.
+    rows: UInt32[Array, "*rows words"],
+    radii: Int32[Array, "*rows"],
+) -> Bool[Array, "*rows lanes"]:
+    """Which lanes are within the radius of the rows.
 
-    Rows and words are written out: XLA:CPU makes vector instructions of it and keeps all that lies
-    between the words and what is made of the result in registers.
+    Words are written out: so all that lies between them and what is made of the result stays in
+    registers.
     """
-
-    def of_one(i):
-        differing = [rows[:, i, w, None] ^ lanes[w] for w in range(len(lanes))]
-        bits = functools.reduce(jnp.add, map(lax.population_count, differing))
-        return bits.astype(jnp.int32) <= radii[:, i, None]
-
-    return [of_one(i) for i in range(rows.shape[1])]
+    differing = [rows[..., w, None] ^ lanes[w] for w in range(len(lanes))]
+    bits = functools.reduce(jnp.add, map(lax.population_count, differing))
+    return bits.astype(jnp.int32) <= radii[..., None]
 
 
-def _add(
-    counts: Int32[Array, "groups lanes"], hits: list[Bool[Array, "groups lanes"]]
-) -> Int32[Array, "groups lanes"]:
+def _within_each(
+    lanes: UInt32[Array, "words lanes"],
+    rows: UInt32[Array, "block words"],
+    radii: Int32[Array, " block"],
+) -> list[Bool[Array, " lanes"]]:
+    """``_within`` for each row of a block, written out: XLA:CPU makes vector instructions of it."""
+    return [_within(lanes, rows[i], radii[i]) for i in range(len(rows))]
+
+
+def _add(counts: Int32[Array, " lanes"], hits: list[Bool[Array, " lanes"]]):
     return sum((hit.astype(jnp.int32) for hit in hits), counts)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _count(
     mesh: Mesh,
+    in_steps: bool,
     lanes: UInt32[Array, "devices chunks words lanes"],
     start: Int32[Array, "devices chunks lanes"],
-    rows: UInt32[Array, "steps groups block words"],
-    radii: Int32[Array, "steps groups block"],
+    rows: UInt32[Array, "blocks block words"],
+    radii: Int32[Array, "blocks block"],
 ) -> Int32[Array, "devices chunks lanes"]:
-    num_steps, num_groups, block = radii.shape
-    rows_of_step = num_groups * block
-    offset = jnp.arange(0, rows_of_step, block, dtype=jnp.int32)[:, None]
+    """How many of the rows from its start on each lane is within the radius of."""
+    num_blocks, block = radii.shape
 
-    def of_chunk(chunk):
+    def at_once(chunk):
+        lanes, start = chunk
+        row = jnp.arange(radii.size, dtype=jnp.int32).reshape(radii.shape)[..., None]
+        hits = _within(lanes, rows, radii) & (row >= start)
+        return jnp.sum(hits, axis=(0, 1), dtype=jnp.int32)
+
+    def step_by_step(chunk):
         lanes, start = chunk
 
         def add(step, counts):
-            return _add(counts, _within(lanes, rows[step], radii[step]))
+            return _add(counts, _within_each(lanes, rows[step], radii[step]))
 
         def add_from_start(step, counts):
-            hits = _within(lanes, rows[step], radii[step])
-            first = step * rows_of_step + offset
-            return _add(counts, [hit & (first + i >= start) for i, hit in enumerate(hits)])
+            hits = _within_each(lanes, rows[step], radii[step])
+            return _add(counts, [hit & (step * block + i >= start) for i, hit in enumerate(hits)])
 
-        all_started = jnp.minimum(num_steps, -(-jnp.max(start) // rows_of_step))
-        counts = jnp.zeros((num_groups, lanes.shape[1]), jnp.int32)
-        counts = lax.fori_loop(jnp.min(start) // rows_of_step, all_started, add_from_start, counts)
-        return jnp.sum(lax.fori_loop(all_started, num_steps, add, counts), axis=0)
+        all_started = jnp.minimum(num_blocks, -(-jnp.max(start) // block))
+        counts = jnp.zeros(lanes.shape[1], jnp.int32)
+        counts = lax.fori_loop(jnp.min(start) // block, all_started, add_from_start, counts)
+        return lax.fori_loop(all_started, num_blocks, add, counts)
 
+    of_chunk = step_by_step if in_steps else at_once
     return _over_devices(lambda *shares: lax.map(of_chunk, shares), mesh)(lanes, start)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _hits(
     mesh: Mesh,
-    steps: int,
+    tile: _Tile,
     lanes: UInt32[Array, "devices chunks words lanes"],
-    rows: UInt32[Array, "steps groups block words"],
-    radii: Int32[Array, "steps groups block"],
-) -> Bool[Array, "devices chunks segments groups lanes"]:
-    """Whether the lane is within the radius of any row of the group in ``steps`` steps."""
-    num_steps, num_groups, _ = radii.shape
+    rows: UInt32[Array, "blocks block words"],
+    radii: Int32[Array, "blocks block"],
+) -> Bool[Array, "devices chunks segments lanes"]:
+    """Whether the lane is within the radius of any row of ``tile.blocks`` blocks."""
+    num_blocks, block = radii.shape
 
-    def of_chunk(lanes):
+    def at_once(lanes):
+        segments = (-1, tile.blocks * block)
+        hits = _within(lanes, rows.reshape(*segments, rows.shape[-1]), radii.reshape(segments))
+        return jnp.any(hits, axis=1)
+
+    def step_by_step(lanes):
         def add(step, counts):
-            return _add(counts, _within(lanes, rows[step], radii[step]))
+            return _add(counts, _within_each(lanes, rows[step], radii[step]))
 
         def of_segment(first):
-            none = jnp.zeros((num_groups, lanes.shape[1]), jnp.int32)
+            none = jnp.zeros(lanes.shape[1], jnp.int32)
             # Of booleans joined by OR XLA:CPU makes slower code.
-            return lax.fori_loop(first, first + steps, add, none) > 0
+            return lax.fori_loop(first, first + tile.blocks, add, none) > 0
 
-        return lax.map(of_segment, jnp.arange(0, num_steps, steps, dtype=jnp.int32))
+        return lax.map(of_segment, jnp.arange(0, num_blocks, tile.blocks, dtype=jnp.int32))
 
+    of_chunk = step_by_step if tile.in_steps else at_once
     return _over_devices(lambda share: lax.map(of_chunk, share), mesh)(lanes)
 
 

@@ -22,6 +22,12 @@ SEED, BATCH = "seed", "batch"
 # An estimate: only machines of two cores were at hand, where a share is 32 images.
 _MIN_IMAGES_PER_CPU_DEVICE = 16
 _MOST_CPU_DEVICES = 1024
+_COMPILER_OPTIONS = {
+    # Each device has one core: what XLA would run side by side only spoils the cache.
+    "cpu": {"xla_cpu_enable_concurrency_optimized_scheduler": False},
+    # Else cuDNN may add up the gradients of weights in an order that changes from run to run.
+    "gpu": {"xla_gpu_exclude_nondeterministic_ops": True},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +50,7 @@ class Placement:
     @property
     def compiler_options(self) -> dict[str, bool]:
         """XLA's options for a training step, for ``jax.jit``."""
-        # Each device has one core: what XLA would run side by side only spoils the cache.
-        if self.platform != "cpu":
-            return {}
-        return {"xla_cpu_enable_concurrency_optimized_scheduler": False}
+        return _COMPILER_OPTIONS.get(self.platform, {})
 
     @property
     def seeds_at_once(self) -> int:

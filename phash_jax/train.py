@@ -441,6 +441,7 @@ def train(
             if processes.count() == 1:
                 stop_if_asked()
 
+        copied = jax.jit(functools.partial(jax.tree.map, jnp.copy))
         seconds = log.records[-1]["seconds"] if log.records else 0.0
         while step < cfg.num_steps:
             start = time.monotonic()
@@ -457,7 +458,7 @@ def train(
             step += num_steps
             seconds += time.monotonic() - start
             # A copy: the next steps reuse the buffers of ``groups``.
-            state = jax.tree.map(jnp.copy, join_groups(groups, placement))
+            state = copied(join_groups(groups, placement))
             record = _record(metrics, step=step, seconds=seconds)
             if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
                 record["test_accuracy"] = test(state)

@@ -32,7 +32,7 @@ def test_the_amounts_of_the_floors(benchmark):
     run()
     assert amount == 96
     run, amount = floors.multiply(8)
-    run()
+    run(2)
     assert amount == 2 * 8 * 8 * 8
     # A multiple of the eight devices.
     run, amount = floors.count_bits(20)
@@ -111,3 +111,40 @@ def test_the_operations_of_a_training_step(benchmark):
     # Multiply-adds of the study's layers, forward; the pictures need no gradient.
     forward = 4_915_200 + 26_214_400 + 6_553_600 + 262_144 + 32_768 + 256
     assert script.flops_per_step(1) == 2 * (3 * forward - 4_915_200)
+
+
+def test_two_devices_are_compared_value_for_value(benchmark, monkeypatch, capsys):
+    script = benchmark("exactness")
+    images, devices = script.make_images([(2, 9, 8, 3)]), tuple(jax.devices()[:2])
+
+    def same(batch):
+        return batch + 1
+
+    def other(batch):
+        return batch
+
+    def on(device, function, batch):
+        result = truly_on(device, function, batch)
+        return result ^ (batch == batch[0, 0, 0, 0]) if (device, function) == off else result
+
+    truly_on, off = script.on, (devices[1], other)
+    monkeypatch.setattr(script, "on", on)
+    functions = {"same": same, "other": other, "allowed": other}
+    rows = script.compared(functions, images, devices, exact={"same", "other"})
+    differing = int((images[0] == images[0][0, 0, 0, 0]).sum())
+    assert 1 <= differing < 2 * 9 * 8 * 3
+    assert [(row["differing"], row["failed"]) for row in rows.values()] == [
+        *((0, False), (differing, True), (differing, False))
+    ]
+    assert (rows["other"]["values"], rows["other"]["most"]) == (2 * 9 * 8 * 3, 1)
+    hashed = {"phash": lambda batch: script.HASHES["phash"](batch[:1] * 0, with_margin=True)}
+    (row,) = script.compared(hashed, images, devices, exact=hashed).values()
+    assert (row["fragile"], row["values"], row["failed"]) == (1, 0, False)
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_searches_and_trainings_are_looked_at(benchmark):
+    script = benchmark("exactness")
+    device = jax.devices()[0]
+    assert all(script.searches(device).values())
+    assert script.trainings(device, {"original": 1}, num_steps=2) == {"original": True}

@@ -147,14 +147,26 @@ def test_hits_that_do_not_fit_at_once_are_searched_in_batches(monkeypatch):
     np.testing.assert_array_equal(listed(found), expected_pairs(a, None, 3))
 
 
-def test_the_groups_of_an_accelerator_find_the_same(monkeypatch):
-    tile = hamming._Tile(lanes=128, lane_words=2**18, groups=4, steps=2)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_all_rows_at_once_as_on_an_accelerator_find_the_same(monkeypatch, blocks):
+    tile = hamming._Tile(lanes=128, lane_words=2**18, blocks=blocks, in_steps=False)
     monkeypatch.setitem(hamming._TILES, "cpu", tile)
     a, b = make_codes(0, 700, 2, num_random_bits=5), make_codes(1, 300, 2, num_random_bits=5)
     for other in (None, b):
         found = hamming.pairs_within(a, other, radius=3, max_pairs=10**6)
         np.testing.assert_array_equal(listed(found), expected_pairs(a, other, 3))
         assert hamming.count_within(a, other, radius=3) == found.total
+
+
+def test_a_gpu_is_given_no_loop_but_that_over_the_chunks():
+    tile, mesh = hamming._TILES["gpu"], hamming._mesh(ONE)
+    rows, radii = hamming._row_blocks(make_codes(0, 100, 2), 3, tile)
+    lanes, start = np.zeros((1, 2, 2, 64), np.uint32), np.zeros((1, 2, 64), np.int32)
+    counted = hamming._count.trace(mesh, tile.in_steps, lanes, start, rows, radii)
+    listed = hamming._hits.trace(mesh, tile, lanes, rows, radii)
+    for traced in (counted, listed):
+        lowered = traced.lower(lowering_platforms=("cuda",)).as_text()
+        assert lowered.count("stablehlo.while") == 1
 
 
 def test_a_count_beyond_32_bits_is_exact():

@@ -247,9 +247,10 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
 @pytest.mark.parametrize("matrix_unit", [False, True])
 @pytest.mark.parametrize("name", hashing.HASHES)
 def test_batches_sharded_over_an_explicit_mesh(name, matrix_unit, monkeypatch):
-    monkeypatch.setattr(resampling, "_has_matrix_unit", lambda: matrix_unit)
+    asked = []
+    monkeypatch.setattr(resampling, "_has_matrix_unit", lambda: asked.append(name) or matrix_unit)
     # Else what was traced for this machine's own processor would be used.
-    jax.clear_caches()
+    hashing._decide.clear_cache()
     images = make_images("random", count=16)
     mesh = jax.make_mesh((8,), ("images",), axis_types=(AxisType.Explicit,))
     hash_all = jax.jit(functools.partial(hashing.HASHES[name], pillow=INSTALLED))
@@ -257,6 +258,8 @@ def test_batches_sharded_over_an_explicit_mesh(name, matrix_unit, monkeypatch):
         sharded = hash_all(jax.device_put(images, NamedSharding(mesh, PartitionSpec("images"))))
     assert sharded.sharding.spec[0] == "images"
     np.testing.assert_array_equal(sharded, hash_all(images))
+    # The others take pictures of this size as they are.
+    assert bool(asked) == (name in ("average_hash", "dhash", "dhash_vertical"))
 
 
 def test_sums_of_large_pictures_do_not_overflow():

@@ -446,6 +446,16 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
     assert kept == {best, 20}
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_the_options_of_a_step_are_ones_that_xla_has(platform):
+    options = dataclasses.replace(place(num_seeds=1, batch_size=16), platform=platform)
+    assert options.compiler_options
+    double = jax.jit(lambda x: 2 * x, compiler_options=options.compiler_options)
+    assert double(3) == 6
+    with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option"):
+        jax.jit(lambda x: 2 * x, compiler_options={"xla_gpu_exclude_everything": True})(3)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
