@@ -33,6 +33,7 @@ from phash_jax.preprocess import PREPROCESS
 
 # Number and size of the images: odd ones, and a batch large enough for an accelerator's own ways.
 SHAPES = ((1, 32, 32, 3), (3, 33, 47, 3), (1000, 32, 32, 3), (8, 256, 256, 3))
+SEVERITY = 3
 NUM_CODES, RADIUS, NEAREST = 3_000, 20, 5
 TRAININGS = {"original": 10, "phash": 10, "best_raw": 6, "best_phash": 6}
 STEPS = 20
@@ -166,10 +167,9 @@ def main() -> None:
     hashes = {name: lambda batch, of=of: of(batch, with_margin=True) for name, of in HASHES.items()}
     inputs = {name: jax.vmap(of) for name, of in PREPROCESS.items()}
     exact = set(inputs) - set(INEXACT_INPUTS)
-    keys = [jax.random.split(jax.random.key(0), len(batch)) for batch in images]
     distorted = {
         name: lambda batch, of=of: jax.vmap(of, (0, 0, None))(
-            next(k for k in keys if len(k) == len(batch)), batch, 3
+            jax.random.split(jax.random.key(0), len(batch)), batch, SEVERITY
         )
         for name, of in DISTORTIONS.items()
     }

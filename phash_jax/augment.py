@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float32, Key, UInt8
+from scipy import special
 
 from phash_jax.checks import choose, names
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, choices
@@ -15,6 +17,7 @@ from phash_jax.placement import BATCH
 
 # Uses of an image's key.
 _SEVERITY, _MOVE, _DISTORTION, _CUTOUT, _ZOOM, _MIXUP = range(6)
+_QUANTILES = 4096
 
 Augment = Callable[[Key[Array, ""], UInt8[Array, "n h w c"]], UInt8[Array, "n h w c"]]
 # From a key and images to images that are each mixed with a partner, and their own share in it.
@@ -200,22 +203,36 @@ def mix(
     return jnp.round(mixed).astype(jnp.uint8)
 
 
+def _quantiles_of_shares(alpha: float) -> Float32[np.ndarray, " quantiles"]:
+    """From 0 to 1 in equal steps, those of ``max(b, 1 - b)`` for a ``b`` of the beta distribution.
+
+    Both of its parameters are ``alpha``, so it is symmetric and its upper half is what is wanted.
+    """
+    upper_half = np.linspace(0.5, 1, _QUANTILES + 1)
+    return special.betaincinv(alpha, alpha, upper_half).astype(np.float32)
+
+
 def make_mixup(*, alpha: float) -> Mixup:
     """Returns ``(key, images) -> (images, shares)`` for a shard's share of a batch.
 
     Runs inside a mesh axis ``batch``. Every image is mixed with its partner (see ``partners``). Its
     own share, float32, is ``max(b, 1 - b)`` for a ``b`` drawn from the beta distribution, so at
-    least 1/2. Rounding may differ by one gray level between backends. Source: Zhang et al., "mixup:
-    Beyond Empirical Risk Minimization" (2018).
+    least 1/2; it is interpolated between 4,096 quantiles. Rounding may differ by one gray level
+    between backends. Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
 
     Args:
         alpha: both parameters of the beta distribution, above 0: values far below 1 mix little, 1
             makes all shares equally likely.
     """
+    # jax.random.beta draws by rejection, and a GPU would wait for the host at every trial.
+    of_shares = _quantiles_of_shares(alpha)
 
     def share_of(key):
-        drawn = jax.random.beta(jax.random.fold_in(key, _MIXUP), alpha, alpha, (), jnp.float32)
-        return jnp.maximum(drawn, 1 - drawn)
+        quantiles = jnp.asarray(of_shares)
+        drawn = jax.random.uniform(jax.random.fold_in(key, _MIXUP), (), jnp.float32)
+        whole = jnp.floor(drawn * _QUANTILES)
+        place, between = whole.astype(jnp.int32), drawn * _QUANTILES - whole
+        return (1 - between) * quantiles[place] + between * quantiles[place + 1]
 
     def mixup(key, images):
         shares = jax.vmap(share_of)(_image_keys(key, len(images)))

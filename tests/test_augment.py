@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import on_batch_devices
+from scipy import stats
 
 from phash_jax import augment
 from phash_jax.augment import (
@@ -228,11 +229,21 @@ def test_images_are_mixed_in_the_same_pairs_on_any_number_of_devices(dataset):
         mixed(jnp.asarray(images[:8]), 8)
 
 
-def test_shares_are_drawn_as_asked(dataset):
-    images = jnp.zeros((4000, 1, 1, 1), jnp.uint8)
-    # Means of the larger of a number from the beta distribution and its rest, by integration.
-    for alpha, mean in ((0.4, 0.8372), (1.0, 0.75)):
-        assert abs(mixed(images, 1, alpha=alpha)[1].mean() - mean) < 0.01
+@pytest.mark.parametrize("alpha", [0.01, 0.4, 1.0, 100.0])
+def test_shares_are_drawn_as_asked(alpha):
+    shares = mixed(jnp.zeros((4000, 1, 1, 1), jnp.uint8), 1, alpha=alpha)[1]
+    # Of the larger of a number from the beta distribution and its rest.
+    drawn = np.random.default_rng(0).beta(alpha, alpha, 4000)
+    drawn = np.maximum(drawn, 1 - drawn).astype(np.float32)
+    assert stats.ks_2samp(shares, drawn).pvalue > 1e-3
+    assert shares.min() >= 0.5
+    assert shares.max() <= 1
+
+
+def test_a_gpu_is_given_no_loop_to_draw_shares():
+    draw = jax.jit(on_batch_devices(make_mixup(alpha=0.4)))
+    traced = draw.trace(jax.random.key(0), jnp.zeros((4, 8, 8, 3), jnp.uint8))
+    assert "stablehlo.while" not in traced.lower(lowering_platforms=("cuda",)).as_text()
 
 
 def test_a_mixture_may_be_all_of_one_image():
