@@ -30,12 +30,8 @@ from environment import environment
 
 from configs import original
 from phash_jax.allocation import keep_freed_memory
-from phash_jax.losses import LOSSES
-from phash_jax.model import make_model
-from phash_jax.optimizers import make_optimizer
 from phash_jax.placement import SEED, place, split_groups, use_cpu_cores
-from phash_jax.preprocess import PREPROCESS
-from phash_jax.train import make_init, make_train_interval, make_train_step
+from phash_jax.train import make_init_and_step, make_train_interval
 
 IMAGE_SHAPE = (32, 32, 3)
 # Of an accelerator's largest product, which must take longer than to begin it.
@@ -65,21 +61,11 @@ def flops_per_step(batch_size: int) -> float:
 def make_jax_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, compute_dtype: str):
     config = original.get_config()
     config.model.compute_dtype = compute_dtype
+    config.train.batch_size = batch_size
     placement = place(num_seeds=1, batch_size=batch_size)
-    model = make_model(config.model, num_classes=2, platform=placement.platform)
-    optimizer = make_optimizer(config.optimizer, num_steps=config.train.num_steps)
-    step = make_train_step(
-        model,
-        optimizer,
-        LOSSES["softmax_cross_entropy"],
-        PREPROCESS["raw"],
-        batch_size=batch_size,
-    )
+    init, step = make_init_and_step(config, placement, image_shape=IMAGE_SHAPE, num_classes=2)
     interval = make_train_interval(step, placement)
-    state = make_init(model, optimizer, PREPROCESS["raw"], image_shape=IMAGE_SHAPE)(
-        jnp.zeros(1, jnp.int32)
-    )
-    state = jax.device_put(state, placement.sharding(SEED))
+    state = jax.device_put(init(jnp.zeros(1, jnp.int32)), placement.sharding(SEED))
     groups = split_groups(state, placement)
     images, labels = jax.device_put((images, labels), placement.sharding())
 
