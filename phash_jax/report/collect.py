@@ -147,7 +147,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def fields_of(folder: Path) -> dict[str, Any]:
-    """The same by dotted name."""
+    """The fields of a workdir's ``config.json`` by dotted name, none where it cannot be read."""
     return flatten(read_config(folder))
 
 
