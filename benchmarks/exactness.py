@@ -16,7 +16,7 @@ JAX must see both devices, so JAX_PLATFORMS must be unset.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -61,13 +61,17 @@ def on(device: jax.Device, function: Callable, *arguments):
 
 
 def compared(
-    functions: Mapping[str, Callable], images: Iterable[np.ndarray], devices: tuple, *, exact
+    functions: Mapping[str, Callable],
+    images: Iterable[np.ndarray],
+    devices: tuple[jax.Device, jax.Device],
+    *,
+    exact: Collection[str],
 ) -> dict[str, dict]:
     """For each function the share of values that differ between two devices, and by how much.
 
     Args:
         functions: by name, of a batch of images; one that returns a ``Decision`` is a hash.
-        images: batches.
+        images: batches, uint8 ``[n, h, w, c]``.
         devices: the two.
         exact: names of those that must not differ.
     """

@@ -170,19 +170,20 @@ def main() -> None:
         print(json.dumps(measure(arguments.cores, arguments.rounds)))
         return
     results = []
-    if backend() != "cpu":
+    if backend() == "cpu":
+        for cores in (1, 2):
+            done = subprocess.run(
+                [sys.executable, __file__, f"--cores={cores}", f"--rounds={arguments.rounds}"],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            *messages, figures = done.stdout.strip().splitlines()
+            print("\n".join(messages if cores == 1 else []))
+            results.append(json.loads(figures))
+            show(results[-1])
+    else:
         results.append(measure(len(os.sched_getaffinity(0)), arguments.rounds))
-        show(results[-1])
-    for cores in () if results else (1, 2):
-        done = subprocess.run(
-            [sys.executable, __file__, f"--cores={cores}", f"--rounds={arguments.rounds}"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        *messages, figures = done.stdout.strip().splitlines()
-        print("\n".join(messages if cores == 1 else []))
-        results.append(json.loads(figures))
         show(results[-1])
     if arguments.output:
         record = {

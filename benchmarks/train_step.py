@@ -34,7 +34,7 @@ from phash_jax.placement import SEED, place, split_groups, use_cpu_cores
 from phash_jax.train import make_init_and_step, make_train_interval
 
 IMAGE_SHAPE = (32, 32, 3)
-# Of an accelerator's largest product, which must take longer than to begin it.
+# On an accelerator a product must take longer than it takes to begin it.
 MATMUL_SIDE = {"cpu": 2048}
 LARGE_MATMUL_SIDE = 8192
 # Between two log lines, where an accelerator has all steps in one program.

@@ -345,6 +345,9 @@ def make_init_and_step(
     return make_init(model, optimizer, preprocess, image_shape=image_shape), train_step
 
 
+_copied = jax.jit(functools.partial(jax.tree.map, jnp.copy))
+
+
 def train(
     config: ml_collections.ConfigDict,
     split: Split,
@@ -441,7 +444,6 @@ def train(
             if processes.count() == 1:
                 stop_if_asked()
 
-        copied = jax.jit(functools.partial(jax.tree.map, jnp.copy))
         seconds = log.records[-1]["seconds"] if log.records else 0.0
         while step < cfg.num_steps:
             start = time.monotonic()
@@ -458,7 +460,7 @@ def train(
             step += num_steps
             seconds += time.monotonic() - start
             # A copy: the next steps reuse the buffers of ``groups``.
-            state = copied(join_groups(groups, placement))
+            state = _copied(join_groups(groups, placement))
             record = _record(metrics, step=step, seconds=seconds)
             if test is not None and (step % cfg.test_every == 0 or step == cfg.num_steps):
                 record["test_accuracy"] = test(state)

@@ -47,6 +47,16 @@ def test_no_distortion_is_the_identity(name):
     np.testing.assert_array_equal(IDENTITIES[name](image), image)
 
 
+def test_a_single_pixel_has_nothing_to_be_turned_or_to_differ_from():
+    image = make_image((1, 1, 3))
+    for distorted in (
+        swirl(image, strength=2.0),
+        crystallize(KEY, image, cell_size=4),
+        add_noise(KEY, image, amplitude=20.0),
+    ):
+        np.testing.assert_array_equal(distorted, image)
+
+
 def test_level_200_multiplies_distances_from_128_by_7_83():
     out = np.asarray(contrast_level(RAMP, level=200)).ravel()
     assert out.dtype == np.uint8
