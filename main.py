@@ -234,7 +234,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
             error = error.args[0]
         if isinstance(error, AttributeError) and error.name == "get_config":
             _fail("the --config file must have a function get_config that returns the config")
-        message = "unknown config field " + " ".join(error.args[0].split("\n"))
+        message = "unknown config field " + ". ".join(error.args[0].split("\n"))
         if any(argument.startswith("--config.runs.") for argument in argv):
             message += " (of a run in config.runs, only fields that it sets already can be changed)"
         _fail(message)
