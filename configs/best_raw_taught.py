@@ -14,7 +14,19 @@ taught by these six in turn, on images mixed in pairs:
         --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.mixup=0.4 \
         --config.train.teacher=runs/best_raw_taught --config.train.teachers=6
 
-with 89.9 % [89.7, 90.1] and 68.1 % [66.6, 69.6]. Each command takes about two hours on two cores.
+with 89.9 % [89.7, 90.1] and 68.1 % [66.6, 69.6], and those taught by two wider networks (91.0 and
+90.2 % clean):
+
+    python main.py --config=configs/best_raw.py --workdir=runs/best_raw_wide \
+        --config.data.name=cifar10 --config.train.num_seeds=2 --config.train.num_steps=6000 \
+        --config.train.max_zoom=0.2 --config.model.kernel_size=3 --config.model.conv_layers=4 \
+        --config.model.conv_features=128
+    python main.py --config=configs/best_raw_taught.py --workdir=runs/best_raw_wide_taught \
+        --config.data.name=cifar10 --config.train.num_seeds=6 --config.train.mixup=0.4 \
+        --config.train.teacher=runs/best_raw_wide --config.train.teachers=2
+
+with 90.0 % [89.8, 90.2] (10,799 of 12,000 answers right: 89.99 %) and 66.9 % [65.9, 67.8]. Each
+command takes about two hours on two cores.
 """
 
 from configs import best_raw

@@ -105,6 +105,14 @@ def test_runs_of_one_name_are_told_apart_by_their_workdir(tmp_path):
     assert labels == ["original (a)", "original (b)"]
 
 
+def test_a_run_with_the_name_of_another_workdir_is_told_from_it(tmp_path):
+    make_workdir(tmp_path / "phash", "original")
+    make_workdir(tmp_path / "later", "phash")
+    labels = [run.label for run in collect([tmp_path / "phash", tmp_path / "later"])]
+    assert labels == ["original", "phash (later)"]
+    assert [run.label for run in collect([tmp_path / "later"])] == ["phash"]
+
+
 class _Page(HTMLParser):
     """What a browser would fetch, and which elements stay open."""
 

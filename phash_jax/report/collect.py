@@ -38,7 +38,7 @@ class Run:
     """What a workdir holds of one run.
 
     Attributes:
-        label: name of the run, with its workdir where two have the same name.
+        label: name of the run, with its workdir where another run or its workdir has that name.
         folder: where it lies.
         config: its fields by dotted name, empty where they cannot be read.
         result: its entry of results.json, or None while it is not finished.
@@ -92,10 +92,15 @@ def collect(workdirs: Sequence[Path]) -> list[Run]:
             found.append((workdir, _read_run(name, folder)))
     labels = [run.label for _, run in found]
     short = short_names(workdirs)
+
+    def is_ambiguous(workdir: Path, run: Run) -> bool:
+        others = [name for other, name in short.items() if other != workdir]
+        return labels.count(run.label) > 1 or run.label in others
+
     return [
-        run
-        if labels.count(run.label) == 1
-        else dataclasses.replace(run, label=f"{run.label} ({short[workdir]})")
+        dataclasses.replace(run, label=f"{run.label} ({short[workdir]})")
+        if is_ambiguous(workdir, run)
+        else run
         for workdir, run in found
     ]
 
