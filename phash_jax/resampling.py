@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Int8, UInt8
+from jaxtyping import Array, UInt8
 
 from phash_jax import processor
 
@@ -16,6 +16,7 @@ from phash_jax import processor
 _SIZES_KEPT = 16
 _FRACTION_BITS = 22
 _OUTPUTS_MULTIPLE = 32
+_LEAST_OUTPUTS_UNTURNED = 32
 # More would take longer to compile than they save.
 _MAX_BANDS = 8
 
@@ -148,56 +149,52 @@ def _cheapest_bands(size: int, new_size: int) -> list[slice]:
     return min(ways, key=cost)
 
 
-def _rows_together(rows: int, size: int) -> int:
-    """How many rows share one row of the product, with the weights repeated along a diagonal.
-
-    One short row would leave most of a matrix unit idle.
-    """
-    fitting = (n for n in (4, 2) if rows % n == 0 and n * size <= 128)
-    return next(fitting, 1) if _has_matrix_unit() else 1
-
-
 def _resample_last_axis(values: UInt8[Array, "r n"], new_size: int) -> UInt8[Array, "r m"]:
     size = values.shape[1]
     if size == new_size:
         return values
-    # Flipping the highest bit subtracts 128 from every value.
-    signed = (values ^ 128).view(jnp.int8)
-    resampled = [_resample_band(signed, new_size, band) for band in _bands(size, new_size)]
-    return jnp.concatenate(resampled, 1)
+    bands = _bands(size, new_size)
+    return jnp.concatenate([_band(values, new_size, band, axis=1) for band in bands], 1)
 
 
-def _resample_band(signed: Int8[Array, "r n"], new_size: int, band: slice) -> UInt8[Array, "r m"]:
-    rows, size = signed.shape
-    exact = lanczos_weights(size, new_size)[band]
+def _resample_first_axis(values: UInt8[Array, "n c"], new_size: int) -> UInt8[Array, "m c"]:
+    size = values.shape[0]
+    if size == new_size:
+        return values
+    # With fewer outputs, or on a CPU without a matrix unit, turning the values first is faster.
+    if new_size >= _LEAST_OUTPUTS_UNTURNED and _has_matrix_unit():
+        return _band(values, new_size, slice(0, new_size), axis=0)
+    return _resample_last_axis(values.T, new_size).T
+
+
+def _band(
+    values: UInt8[Array, "h w"], new_size: int, band: slice, *, axis: int
+) -> UInt8[Array, "height width"]:
+    """These outputs along an axis."""
+    exact = lanczos_weights(values.shape[axis], new_size)[band]
     needed = np.flatnonzero(exact.any(0))
-    inputs = slice(needed[0], needed[-1] + 1)
-    exact, digits = exact[:, inputs], _digits(size, new_size)[:, band, inputs]
+    inputs = slice(int(needed[0]), int(needed[-1]) + 1)
+    exact, digits = exact[:, inputs], _digits(values.shape[axis], new_size)[:, band, inputs]
     num_digits, num_outputs, num_inputs = digits.shape
-    together = _rows_together(rows, num_inputs)
-    weights = np.zeros((num_digits, together, num_outputs, together, num_inputs), np.int8)
-    for row in range(together):
-        weights[:, row, :, row] = digits
-    weights = weights.reshape(-1, together, num_inputs)
+    weights = digits.reshape(-1, num_inputs)
     # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8 %).
-    weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0), (0, 0)))
+    weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0)))
+    # Flipping the highest bit subtracts 128 from every value.
+    signed = lax.slice_in_dim(values ^ 128, inputs.start, inputs.stop, axis=axis).view(jnp.int8)
     # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
-    sums = lax.dot_general(
-        # One axis is split or joined at a time: a reshape of sharded images may do no more.
-        signed[:, inputs].reshape(rows // together, together, num_inputs),
-        weights,
-        (((1, 2), (1, 2)), ((), ())),
-        preferred_element_type=jnp.int32,
-    )
+    multiply = functools.partial(lax.dot_general, preferred_element_type=jnp.int32)
+    if axis:
+        sums = multiply(signed, weights, (((1,), (1,)), ((), ())))
+    else:
+        sums = multiply(weights, signed, (((1,), (0,)), ((), ())))
     # Fused with what follows, some shapes are more than XLA's GPU compiler can tile: an error.
     sums = lax.optimization_barrier(sums)
-    constant = 128 * exact.sum(1) + 2 ** (_FRACTION_BITS - 1)
-    total = jnp.asarray(np.tile(constant, together), jnp.int32)
-    length = together * num_outputs
+    constant = np.int32(128 * exact.sum(1) + 2 ** (_FRACTION_BITS - 1))
+    total = jnp.asarray(constant if axis else constant[:, None])
     for place in range(num_digits):
-        total = total + (sums[:, place * length : (place + 1) * length] << 8 * place)
-    resampled = jnp.clip(total >> _FRACTION_BITS, 0, 255).astype(jnp.uint8)
-    return resampled.reshape(rows // together, together, num_outputs).reshape(rows, num_outputs)
+        digit = lax.slice_in_dim(sums, place * num_outputs, (place + 1) * num_outputs, axis=axis)
+        total = total + (digit << 8 * place)
+    return jnp.clip(total >> _FRACTION_BITS, 0, 255).astype(jnp.uint8)
 
 
 def resize(
@@ -218,7 +215,7 @@ def resize(
         return _resample_last_axis(values, width)
 
     def vertical(values):
-        return _resample_last_axis(values.T, height).T
+        return _resample_first_axis(values, height)
 
     if generation.vertical_first(*values.shape, height, width):
         return horizontal(vertical(values))
