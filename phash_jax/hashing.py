@@ -168,15 +168,25 @@ def _dct_median(image, *, hash_size, generation):
     # Only the coefficient of frequencies 0, 0 sees the mean; without it the sums round less.
     total = values.sum()
     values = (values - total // values.size).astype(jnp.float32)
-    matrix = dct_matrix(size, hash_size).astype(np.float32)
-    multiply = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
-    coefficients = multiply(matrix, multiply(values, matrix.T))
+    multiply = functools.partial(jnp.einsum, precision=lax.Precision.HIGHEST)
+    # Multiples of a power of 2, whose products add up exactly in float32, plus a small rest.
+    matrix = dct_matrix(size, hash_size)
+    scale = 2.0 ** int(np.log2(2**24 / (size * 255 * 2)))
+    whole = np.rint(matrix * scale) / scale
+    parts = np.concatenate([whole, matrix - whole]).astype(np.float32)
+    rows = multiply("yx,kx->yk", values, parts)
+    rows = rows[:, :hash_size] + rows[:, hash_size:]
+    # Sums of sums round less than one long sum, which XLA would otherwise make of them.
+    cut = matrix.astype(np.float32).reshape(hash_size, _LOW_FREQUENCY_FACTOR, hash_size)
+    sums = multiply("lcy,cyk->clk", cut, rows.reshape(_LOW_FREQUENCY_FACTOR, hash_size, hash_size))
+    coefficients = lax.optimization_barrier(sums).sum(0)
     coefficients = coefficients.at[0, 0].set(4 * total.astype(jnp.float32))
     # Else XLA would compute the coefficients again for every one of the comparisons.
     bits, gap = _above_median(lax.optimization_barrier(coefficients))
-    # Two sums of ``size`` products and the rounding of the matrix, each at most 2**-24 of the sum
-    # of all magnitudes, on both of the coefficients that are compared.
-    error = (2 * size + 4) * 2.0**-24 * 4 * jnp.abs(values).sum()
+    # So often a sum, a product or an entry of the matrix was rounded, each time by at most 2**-24
+    # of the sum of all magnitudes; of the rest of the matrix it is that share.
+    roundings = hash_size + _LOW_FREQUENCY_FACTOR + 4 + size / (4 * scale)
+    error = roundings * 2.0**-24 * 4 * jnp.abs(values).sum()
     # The median is in the middle of the gap, or at its lower end where it is a value itself.
     margin = gap / 2 if bits.size % 2 == 0 else gap
     return Decision(bits, margin, gap <= 2 * error)
@@ -301,9 +311,13 @@ def _color(image, *, binbits, generation):
 
 
 # Without it JAX would compile every operation by itself, for each new size of pictures.
-@functools.partial(jax.jit, static_argnames=("of_one", "static"))
-def _decide(images, *, of_one: Callable, static: tuple[tuple[str, Any], ...]) -> Decision:
-    return jax.vmap(functools.partial(of_one, **dict(static)))(images)
+@functools.partial(jax.jit, static_argnames=("of_one", "static", "with_margin"))
+def _decide(images, *, of_one: Callable, static: tuple[tuple[str, Any], ...], with_margin: bool):
+    decision = jax.vmap(functools.partial(of_one, **dict(static)))(images)
+    # Also where the user has enabled float64.
+    decision = decision._replace(margin=decision.margin.astype(jnp.float32))
+    # Within the program, so that none computes a margin that nobody asked for.
+    return decision if with_margin else decision.bits
 
 
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
@@ -329,11 +343,8 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
     batch = images.shape[: images.ndim - trailing]
     flat = jnp.asarray(images).reshape(-1, *images.shape[images.ndim - trailing :])
     static = tuple(sorted((static | {"generation": generation}).items()))
-    decision = _decide(flat, of_one=of_one, static=static)
-    decision = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decision)
-    # Also where the user has enabled float64.
-    decision = decision._replace(margin=decision.margin.astype(jnp.float32))
-    return decision if with_margin else decision.bits
+    decided = _decide(flat, of_one=of_one, static=static, with_margin=with_margin)
+    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decided)
 
 
 def average_hash(
