@@ -183,8 +183,8 @@ def _dct_median(image, *, hash_size, generation):
     coefficients = coefficients.at[0, 0].set(4 * total.astype(jnp.float32))
     # Else XLA would compute the coefficients again for every one of the comparisons.
     bits, gap = _above_median(lax.optimization_barrier(coefficients))
-    # So often a sum, a product or an entry of the matrix was rounded, each time by at most 2**-24
-    # of the sum of all magnitudes; of the rest of the matrix it is that share.
+    # Roundings on the way to a coefficient, each by at most 2**-24 of the sum of all magnitudes: of
+    # the terms of a sum, the sums, the matrix and the rows, and ``size`` times of the small rest.
     roundings = hash_size + _LOW_FREQUENCY_FACTOR + 4 + size / (4 * scale)
     error = roundings * 2.0**-24 * 4 * jnp.abs(values).sum()
     # The median is in the middle of the gap, or at its lower end where it is a value itself.
