@@ -11,7 +11,8 @@ smooth_local_average_hash 69.9 and 69.4; each started separately: multiscale_has
 gray_average_hash (one bit per pixel) 69.8 and 67.1, bit_depth_1 69.4 and 67.0, gradient_hash 73.9
 and 67.7, bit_depth_4 75.7 and 69.1, thermometer_4 74.4 and 71.5; all eighteen are in RESULTS.md.
 After 2,000 steps, six seeds (raw is whole of recipe_ablations), clean, at contrast 200 and over the
-15: raw 86.8, 69.7 and 76.3 %, average_hash 77.9, 77.3 and 73.9, thermometer_4 82.6, 69.5 and 79.0.
+15: raw 86.8, 69.7 and 76.3 %, average_hash 77.9, 77.3 and 73.9, local_average_hash 79.5, 74.1 and
+73.3, smooth_local_average_hash 75.7, 73.5 and 74.6, thermometer_4 82.6, 69.5 and 79.0.
 With 10,000 steps and six seeds each takes about two hours on two cores. A single input, in a
 workdir of its own: --config=configs/best_raw.py --config.preprocess=median_hash.
 """
