@@ -312,7 +312,9 @@ def _color(image, *, binbits, generation):
 
 # Without it JAX would compile every operation by itself, for each new size of pictures.
 @functools.partial(jax.jit, static_argnames=("of_one", "static", "with_margin"))
-def _decide(images, *, of_one: Callable, static: tuple[tuple[str, Any], ...], with_margin: bool):
+def _decide(
+    images, *, of_one: Callable, static: tuple[tuple[str, Any], ...], with_margin: bool
+) -> Bool[Array, "number rows columns"] | Decision:
     decision = jax.vmap(functools.partial(of_one, **dict(static)))(images)
     # Also where the user has enabled float64.
     decision = decision._replace(margin=decision.margin.astype(jnp.float32))

@@ -149,28 +149,22 @@ def _cheapest_bands(size: int, new_size: int) -> list[slice]:
     return min(ways, key=cost)
 
 
-def _resample_last_axis(values: UInt8[Array, "r n"], new_size: int) -> UInt8[Array, "r m"]:
-    size = values.shape[1]
-    if size == new_size:
-        return values
-    bands = _bands(size, new_size)
-    return jnp.concatenate([_band(values, new_size, band, axis=1) for band in bands], 1)
-
-
-def _resample_first_axis(values: UInt8[Array, "n c"], new_size: int) -> UInt8[Array, "m c"]:
-    size = values.shape[0]
-    if size == new_size:
+def _resample(
+    values: UInt8[Array, "h w"], new_size: int, *, axis: int
+) -> UInt8[Array, "height width"]:
+    if values.shape[axis] == new_size:
         return values
     # With fewer outputs, or on a CPU without a matrix unit, turning the values first is faster.
-    if new_size >= _LEAST_OUTPUTS_UNTURNED and _has_matrix_unit():
-        return _band(values, new_size, slice(0, new_size), axis=0)
-    return _resample_last_axis(values.T, new_size).T
+    if axis == 0 and (new_size < _LEAST_OUTPUTS_UNTURNED or not _has_matrix_unit()):
+        return _resample(values.T, new_size, axis=1).T
+    bands = _bands(values.shape[axis], new_size)
+    return jnp.concatenate([_band(values, new_size, band, axis=axis) for band in bands], axis)
 
 
 def _band(
     values: UInt8[Array, "h w"], new_size: int, band: slice, *, axis: int
 ) -> UInt8[Array, "height width"]:
-    """These outputs along an axis."""
+    """The outputs of ``band``, of the ``new_size`` along an axis."""
     exact = lanczos_weights(values.shape[axis], new_size)[band]
     needed = np.flatnonzero(exact.any(0))
     inputs = slice(int(needed[0]), int(needed[-1]) + 1)
@@ -210,13 +204,6 @@ def resize(
         width: new width, pixels.
         generation: a value of ``PILLOW_GENERATIONS``.
     """
-
-    def horizontal(values):
-        return _resample_last_axis(values, width)
-
-    def vertical(values):
-        return _resample_first_axis(values, height)
-
     if generation.vertical_first(*values.shape, height, width):
-        return horizontal(vertical(values))
-    return vertical(horizontal(values))
+        return _resample(_resample(values, height, axis=0), width, axis=1)
+    return _resample(_resample(values, width, axis=1), height, axis=0)

@@ -229,6 +229,13 @@ def test_large_hashes_are_decided_like_small_ones(monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, hashing._above_median(values), written_out)
 
 
+def test_bits_are_the_same_without_their_margin():
+    images = make_images("random", count=16)
+    bits = hashing.phash(images, pillow=INSTALLED)
+    assert isinstance(bits, jax.Array)
+    np.testing.assert_array_equal(bits, jitted("phash", 8)(images).bits)
+
+
 def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     images = make_images("random", count=16)
     expected = np.asarray(jitted("dhash", 8)(images).bits)
