@@ -85,7 +85,7 @@ def get_config() -> ConfigDict:
     model.dense_features = (256, 128)
     # Size of the logits. 0: one per class. The study's head had 10 for 2 classes.
     model.num_outputs = 0
-    # relu, elu or tanh.
+    # relu, elu, tanh or gelu.
     model.activation = "relu"
     # lecun_normal, truncated_normal (with kernel_stddev), he_normal, glorot_uniform, uniform (0 to
     # 1). The study names truncated_normal with 0.1. That is right for the first layer (fan-in 75:

@@ -61,6 +61,7 @@ def get_config():
             "whole": {},
             "no_batch_norm": {"model": {"batch_norm": "none"}},
             "group_norm": {"model": {"batch_norm": "none", "group_norm": "all"}},
+            "gelu": {"model": {"activation": "gelu"}},
             "no_muon": {"optimizer": {"name": "adamw", "learning_rate": 1e-3}},
             "no_schedule": {"optimizer": {"schedule": "constant", "warmup": 0.0}},
             "no_average": {"optimizer": {"average_decay": 0.0}},

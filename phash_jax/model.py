@@ -13,7 +13,13 @@ from phash_jax.checks import at_least, choose, within
 from phash_jax.convolution import CONVOLUTIONS
 from phash_jax.placement import BATCH
 
-ACTIVATIONS: dict[str, Callable] = {"relu": nn.relu, "elu": nn.elu, "tanh": nn.tanh}
+ACTIVATIONS: dict[str, Callable] = {
+    "relu": nn.relu,
+    "elu": nn.elu,
+    "tanh": nn.tanh,
+    # By its approximation with tanh. Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016).
+    "gelu": nn.gelu,
+}
 
 KERNEL_INITS: dict[str, Callable[[float], nn.initializers.Initializer]] = {
     # TensorFlow's truncated_normal: cut at two standard deviations and not rescaled, as JAX's.

@@ -1,5 +1,7 @@
 """The network and its own formulations of pooling and the weight gradient."""
 
+import statistics
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -59,6 +61,13 @@ def test_activations_and_the_uniform_kernels_of_fig_5_5():
     kernel = KERNEL_INITS["uniform"](0.1)(jax.random.key(0), (3, 3, 8, 8))
     assert 0 <= kernel.min() < 0.02
     assert 0.98 < kernel.max() <= 1
+
+
+def test_gelu_weights_a_value_with_the_share_of_a_normal_distribution_below_it():
+    x = np.linspace(-4, 4, 81)
+    expected = [value * statistics.NormalDist().cdf(value) for value in x]
+    # How far the approximation is off.
+    np.testing.assert_allclose(ACTIVATIONS["gelu"](jnp.asarray(x)), expected, atol=5e-4)
 
 
 @pytest.mark.parametrize("side", [4, 7])
