@@ -77,3 +77,7 @@ def test_a_legend_is_as_wide_as_its_figure_at_most(length):
     assert legend.get_window_extent().x1 <= figure.bbox.x1
     assert legend.get_window_extent().y0 >= panel.get_window_extent().y1
     assert panel.get_window_extent().height > 250
+
+
+def test_as_many_lines_as_there_are_runs_in_results_md_look_different():
+    assert len({str(plots.line_of(place)) for place in range(40)}) == 40

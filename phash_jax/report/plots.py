@@ -19,8 +19,8 @@ _TEST_SET_COLOURS = {
     "contrast_200": COLOURS[1],
     "contrast_300": COLOURS[2],
 }
-# Where there are more lines than colours.
-_LINE_STYLES = ("-", "--", ":", "-.")
+# Where there are more lines than colours; the last three are dashes and gaps in line widths.
+_LINE_STYLES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2)))
 _GRID = {"alpha": 0.3, "lw": 0.6}
 # Dots per inch: small enough to be committed.
 DPI = 110
@@ -58,7 +58,7 @@ def tidy(panel, *, axis: str = "both") -> None:
     panel.grid(axis=axis, **_GRID)
 
 
-def line_of(place: int) -> dict[str, str]:
+def line_of(place: int) -> dict[str, Any]:
     """Colour and style of the line in that place among several."""
     again, number = divmod(place, len(COLOURS))
     return {"color": COLOURS[number], "ls": _LINE_STYLES[again % len(_LINE_STYLES)]}
