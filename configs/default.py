@@ -63,7 +63,7 @@ def get_config() -> ConfigDict:
     data.scramble_train = False
     # Share of each class's training images (the last ones) that is held out of training and tested
     # on instead of the test images: choose by these, and use the test images once, at the end. 0:
-    # none. With memory-mapped files, the remaining images are copied into memory.
+    # none.
     data.validation_share = 0.0
     # cifar10: folder of prepared datasets. Empty: variable TFDS_DATA_DIR, else the TFDS default.
     data.dir = ""

@@ -218,7 +218,7 @@ def make_next_batch(
     """
     if streamed:
         return functools.partial(next, stream_batches(split, placement, **options))
-    resident = put((split.images, split.labels), placement.sharding())
+    resident = put((np.asarray(split.images), split.labels), placement.sharding())
     return lambda: resident
 
 

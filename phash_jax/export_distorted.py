@@ -14,6 +14,7 @@ from tqdm import tqdm
 from phash_jax import provenance
 from phash_jax.checks import at_least
 from phash_jax.data.load import load_dataset
+from phash_jax.data.mapped import Images
 from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.distortions.draws import check_seed, distort_batch, distortion_key, severities_of
 from phash_jax.padding import in_batches
@@ -64,7 +65,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
 
 def _distorted(
     name: str,
-    images: UInt8[np.ndarray, "n h w c"],
+    images: Images,
     severities: Sequence[int],
     *,
     seed: int,

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from phash_jax.data.mapped import Images
+
 
 def padded(array: np.ndarray, length: int, *, value: int = 0) -> np.ndarray:
     """An array extended at its end to a length.
@@ -22,7 +24,7 @@ def padded(array: np.ndarray, length: int, *, value: int = 0) -> np.ndarray:
     return np.pad(array, missing, constant_values=value)
 
 
-def in_batches(function: Callable, images: np.ndarray, *, size: int) -> Iterator[Any]:
+def in_batches(function: Callable, images: Images, *, size: int) -> Iterator[Any]:
     """The results of a jitted function, batch by batch on the host, without those of the padding.
 
     Args:

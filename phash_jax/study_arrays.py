@@ -35,7 +35,7 @@ def study_arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     def hashed(image):
         return average_hash_image(image).astype(jnp.uint8)
 
-    train, test = dataset.train.images, dataset.test.images
+    train, test = np.asarray(dataset.train.images), np.asarray(dataset.test.images)
     return {
         "img_test": test,
         "images_train": train,

@@ -10,8 +10,9 @@ import pytest
 from test_train import bytes_of, run, without_time
 
 from phash_jax import batches, keys
-from phash_jax.batches import draw_indices, is_streamed, stream_batches
+from phash_jax.batches import draw_indices, is_streamed, make_next_batch, stream_batches
 from phash_jax.data import files
+from phash_jax.data.dataset import hold_out
 from phash_jax.placement import BATCH, SEED, place
 
 
@@ -73,10 +74,13 @@ def test_batches_come_in_the_order_of_the_steps_from_files_larger_than_memory(
     assert isinstance(mapped.train.images, np.memmap)
     np.testing.assert_array_equal(mapped.test.images, dataset.test.images)
     np.testing.assert_array_equal(mapped.train.labels, dataset.train.labels)
+    mapped, dataset = hold_out(mapped, 0.25), hold_out(dataset, 0.25)
 
     seeds = [5, 6, 7, 8]
     placement = place(num_seeds=4, batch_size=32, loop="dispatch", devices=jax.devices()[:2])
     assert (placement.seeds_at_once, placement.mesh.shape[BATCH]) == (2, 1)
+    on_device, _ = make_next_batch(mapped.train, placement, streamed=False)()
+    np.testing.assert_array_equal(on_device, dataset.train.images)
     options = {"batch_size": 32, "num_steps": 7, "interval": 3, "prefetch": 4}
     got = list(stream_batches(mapped.train, placement, seeds=seeds, start=2, **options))
     # Three steps of one group, three of the other, and what is left.

@@ -17,6 +17,7 @@ from phash_jax.data.dataset import (
     validate,
 )
 from phash_jax.data.load import load_dataset
+from phash_jax.data.mapped import MappedRows
 from phash_jax.study_arrays import run, study_arrays
 
 
@@ -76,6 +77,35 @@ def test_repetition_repeats_the_training_split_only(three):
     assert len(twice.test) == 6
     with pytest.raises(ValueError, match=r"data.train_repeats must be 1 or more, got 0"):
         repeat_train(three, 0)
+
+
+def test_parts_of_mapped_files_are_read_when_they_are_asked_for(three, tmp_path):
+    splits = []
+    for name in ("train", "test"):
+        np.save(tmp_path / f"{name}.npy", getattr(three, name).images)
+        images = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+        splits.append(dataclasses.replace(getattr(three, name), images=images))
+    mapped = Dataset(*splits, three.class_names)
+    for change in (
+        lambda dataset: select_classes(dataset, ("cow", "ant")),
+        lambda dataset: hold_out(dataset, 0.34),
+        lambda dataset: repeat_train(dataset, 2),
+        lambda dataset: repeat_train(hold_out(select_classes(dataset, ("bee", "ant")), 0.34), 3),
+    ):
+        expected, changed = change(three).train, validate(change(mapped)).train
+        np.testing.assert_array_equal(changed.labels, expected.labels)
+        np.testing.assert_array_equal(changed.ids, expected.ids)
+        ours, theirs = changed.images, expected.images
+        assert isinstance(ours, MappedRows)
+        for field in ("shape", "dtype", "ndim", "nbytes"):
+            assert getattr(ours, field) == getattr(theirs, field)
+        assert len(ours) == len(theirs)
+        np.testing.assert_array_equal(ours, theirs)
+        for index in (3, slice(1, 4), slice(None, None, 2), np.array([[2, 0], [1, 2]])):
+            assert type(ours[index]) is np.ndarray
+            np.testing.assert_array_equal(ours[index], theirs[index])
+    scrambled = scramble_train(hold_out(mapped, 0.34)).train.images
+    np.testing.assert_array_equal(scrambled, scramble(three.train.images[:6]))
 
 
 def test_scrambling_reads_interleaved_bytes_as_planes(three):

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from phash_jax.checks import within
+from phash_jax.data.mapped import Images, MappedRows, take_rows
 
 SPLITS = ("train", "test")
 _IMAGES_COMPARED = 256
@@ -16,12 +17,12 @@ class Split:
     """Labelled images of one split.
 
     Attributes:
-        images: uint8 ``[N, H, W, 3]``, RGB, 0 to 255.
+        images: uint8 ``[N, H, W, 3]``, RGB, 0 to 255; in memory or in mapped files.
         labels: int32 ``[N]``, indices into ``Dataset.class_names``.
         ids: str ``[N]``, a stable name per image within its source.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     ids: np.ndarray
 
@@ -85,7 +86,7 @@ def fingerprint(dataset: Dataset) -> str:
         sha.update(np.ascontiguousarray(split.labels))
         sha.update(np.ascontiguousarray(split.ids).view(np.uint8))
         step = 1
-        if isinstance(split.images, np.memmap):
+        if isinstance(split.images, np.memmap | MappedRows):
             step = -(-len(split) // _IMAGES_COMPARED)
         sha.update(np.ascontiguousarray(split.images[::step]))
     return sha.hexdigest()
@@ -93,8 +94,6 @@ def fingerprint(dataset: Dataset) -> str:
 
 def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     """Keeps the named classes, relabelled in the order given; the order of images stays.
-
-    Where these are not all classes, the images that are kept are copied into memory.
 
     Raises:
         ValueError: a name is unknown or given twice; the message lists the valid ones.
@@ -112,16 +111,15 @@ def select_classes(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
     def keep(split: Split) -> Split:
         labels = new_label[split.labels]
         kept = labels >= 0
-        # Without a copy: they may be files larger than memory.
         if kept.all():
             return dataclasses.replace(split, labels=labels)
-        return Split(split.images[kept], labels[kept], split.ids[kept])
+        return Split(take_rows(split.images, kept), labels[kept], split.ids[kept])
 
     return Dataset(keep(dataset.train), keep(dataset.test), tuple(class_names))
 
 
 def hold_out(dataset: Dataset, share: float) -> Dataset:
-    """Makes the last training images of each class the test split; copies.
+    """Makes the last training images of each class the test split.
 
     What a smaller share holds out is part of what a larger one does.
 
@@ -149,13 +147,13 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         is_held_out[of_class[-count:]] = True
 
     def part(chosen: np.ndarray) -> Split:
-        return Split(train.images[chosen], train.labels[chosen], train.ids[chosen])
+        return Split(take_rows(train.images, chosen), train.labels[chosen], train.ids[chosen])
 
     return dataclasses.replace(dataset, train=part(~is_held_out), test=part(is_held_out))
 
 
 def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
-    """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice; a copy.
+    """Repeats the training split as a whole: the study's 20,000 images are 10,000, twice.
 
     Raises:
         ValueError: ``repeats`` is below 1.
@@ -165,12 +163,8 @@ def repeat_train(dataset: Dataset, repeats: int) -> Dataset:
     if repeats == 1:
         return dataset
     train = dataset.train
-    repeated = Split(
-        # The copies of memory-mapped images are not mapped.
-        np.tile(np.asarray(train.images), (repeats, 1, 1, 1)),
-        np.tile(train.labels, repeats),
-        np.tile(train.ids, repeats),
-    )
+    rows = np.tile(np.arange(len(train)), repeats)
+    repeated = Split(take_rows(train.images, rows), train.labels[rows], train.ids[rows])
     return dataclasses.replace(dataset, train=repeated)
 
 
@@ -189,6 +183,7 @@ def scramble(images: np.ndarray) -> np.ndarray:
 
 
 def scramble_train(dataset: Dataset) -> Dataset:
-    """Scrambles the training images and leaves the test images as they are, as the study did."""
-    train = dataclasses.replace(dataset.train, images=scramble(dataset.train.images))
+    """Scrambles the training images, in memory; the test images stay, as in the study."""
+    images = scramble(np.asarray(dataset.train.images))
+    train = dataclasses.replace(dataset.train, images=images)
     return dataclasses.replace(dataset, train=train)
