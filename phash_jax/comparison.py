@@ -59,8 +59,8 @@ def _spread(values: Sequence[float] | Float[np.ndarray, " seeds"]) -> float:
 def paired_difference(ours: OfSeeds, base: OfSeeds) -> dict[str, Any]:
     """Mean of ours minus base over the seeds that both have.
 
-    A seed has the same initial weights and the same batches in both, so the luck of a seed cancels
-    out.
+    A seed has the same initial weights and the same batches in both, so that whatever luck lies in
+    these cancels out; between networks trained in different ways that is little.
 
     Args:
         ours: a value for each seed; None leaves the difference undefined.

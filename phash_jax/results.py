@@ -29,7 +29,6 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "class_names": list,
     "test_accuracy": dict,
     "test_correct": dict,
-    "statistics": dict,
 }
 _PER_SEED = (
     "train_accuracy",
@@ -113,11 +112,18 @@ def build(
             for test_set, per_seed in test_correct.items()
         },
     }
-    result["statistics"] = {field: mean_and_interval(result[field]) for field in _PER_SEED}
-    result["statistics"]["test_accuracy"] = {
-        test_set: mean_and_interval(values) for test_set, values in result["test_accuracy"].items()
+    return {**result, "statistics": _statistics(result)}
+
+
+def _statistics(result: dict[str, Any]) -> dict[str, Any]:
+    """Mean and interval of everything that has a value per seed."""
+    return {
+        **{field: mean_and_interval(result[field]) for field in _PER_SEED},
+        "test_accuracy": {
+            test_set: mean_and_interval(values)
+            for test_set, values in result["test_accuracy"].items()
+        },
     }
-    return result
 
 
 def write(workdir: Path, runs: dict[str, dict[str, Any]]) -> None:
@@ -150,6 +156,8 @@ def read_failure(workdir: Path) -> str:
 def read(workdir: Path) -> dict[str, dict[str, Any]]:
     """The runs of a workdir's ``results.json``; empty where there is none yet.
 
+    Means and intervals are computed anew, as an earlier version may have done it otherwise.
+
     Raises:
         ValueError: the file is there and cannot be read as results.
     """
@@ -162,7 +170,7 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     for name, run in runs.items():
         if wrong := _wrong_fields(run):
             raise damaged(path, f"{name} lacks {listed(wrong)}, or has it in another form", _DELETE)
-    return runs
+    return {name: {**run, "statistics": _statistics(run)} for name, run in runs.items()}
 
 
 def _wrong_fields(run: dict[str, Any]) -> list[str]:
@@ -172,16 +180,11 @@ def _wrong_fields(run: dict[str, Any]) -> list[str]:
         return wrong
     if run["published"] not in PUBLISHED:
         return ["published"]
-    of_tests = run["statistics"].get("test_accuracy")
-    if not isinstance(of_tests, dict):
-        return ["statistics of test_accuracy"]
     values = {name: run[name] for name in _PER_SEED} | run["test_accuracy"]
-    statistics = run["statistics"] | of_tests
     return [
-        f"{name} with its statistics"
+        f"{name} of every seed"
         for name, per_seed in values.items()
         if not isinstance(per_seed, list)
         or len(per_seed) != len(run["seeds"])
-        or not isinstance(statistics.get(name), dict)
-        or not {"mean", "ci95"} <= statistics[name].keys()
+        or not all(value is None or isinstance(value, int | float) for value in per_seed)
     ]

@@ -20,6 +20,12 @@ from phash_jax.report.verdicts import judge
 from phash_jax.workdir import claim
 
 
+def test_on_which_side_of_zero_an_interval_ends_is_seen():
+    assert formats.points({"mean": 0.004, "ci95": [-0.0004, 0.0084]}) == "+0.4 [-0.0, +0.8]"
+    assert formats.points({"mean": -0.0, "ci95": [0.0004, -0.0]}) == "+0.0 [+0.0, +0.0]"
+    assert formats.points({"mean": -0.0006, "ci95": None}) == "-0.1"
+
+
 def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     make_workdir(tmp_path / "a", "original")
     make_workdir(tmp_path / "b", "phash", 1)
@@ -41,6 +47,9 @@ def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     assert rows[""] == ["original", "original, published", "phash", "phash, published"]
     assert rows["test accuracy, clean"][1:] == ["54.6 %", "70.0 %", "68.2 %"]
     assert rows["test accuracy, clean"][0].startswith("75.0 % [")
+    # One more run may be far from two that are ten points apart.
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert re.search(r"\| Fig 5.4 \| original, clean .*\| \+20.4 \[-89.6, \+130.4\]", made)
     assert rows["correct, clean"] == ["70, 80 / 100", "1092 / 2000", "70 / 100", "1364 / 2000"]
     assert rows["test accuracy, contrast_200"][1::2] == ["49.6 %", "-"]
     assert rows["steps to 90 %, one logged batch"] == ["900, 900", "9000", "900", "3600"]

@@ -87,8 +87,10 @@ def test_runs_of_a_folder_tested_one_after_another_are_one_test(tmp_path):
     report.write(tmp_path / "out", folders)
     made = (tmp_path / "out" / "report.md").read_text()
     section = made[made.index("under distortions (first, second)") :].split("\n## ")[0]
-    assert "Severity 3; mean over all 2 distortions; one draw of each distortion.\n" in section
-    assert "Severities 1, 2; mean over all 2 distortions; means over 4 draws.\n" in made
+    assert (
+        "Severity 3; mean over the 2 distortions chosen; one draw of each distortion.\n" in section
+    )
+    assert "Severities 1, 2; mean over the 2 distortions chosen; means over 4 draws.\n" in made
     assert re.search(r"\| median_hash +\| 2 +\| 900 +\| 50.0 % .*\| 40.0 %", section)
     assert re.search(r"\| fog .*\| 60.0 % \[.*\| \+20.0", section), section
     assert "results.json is damaged" in made
@@ -143,7 +145,7 @@ def test_few_networks_are_drawn_by_distortion_and_many_by_name(tmp_path, monkeyp
     for names in (["raw", "hash", "median"], ["raw", "hash", "median", "dct"]):
         tested = make_robustness(tmp_path / str(len(names)), names)
         report.write(tmp_path / "out", [tested])
-    over = "all 2 distortions"
+    over = "the 2 distortions chosen"
     assert drawn == [
         (["clean", f"mean over {over}", "fog", "snow"], ["hash", "median"]),
         (["hash", "median", "dct"], ["clean", over]),
@@ -220,7 +222,7 @@ def test_what_networks_are_fed_is_compared_by_bits(tmp_path):
         for line in section.splitlines()
         if line.startswith("|")
     ]
-    under = "mean over all 2 distortions, severity 3"
+    under = "mean over the 2 distortions chosen, severity 3"
     assert cells[0] == ["input", "bits per pixel", "seeds", "clean", "contrast_200", under]
     # In the order of their bits, each with the accuracy of its own robustness test.
     assert [row[:2] for row in cells[2:5]] == [

@@ -33,13 +33,16 @@ def percent_with_interval(statistic: dict[str, Any], *, lowest: float = 0.0) -> 
 
 
 def points(statistic: dict[str, Any]) -> str:
-    """The mean of a difference between fractions in points, signed, and its interval."""
+    """The mean of a difference between fractions in points, signed, and its interval.
+
+    Below zero, however little, it is -0.0: on which side of zero an interval ends is to be seen.
+    """
     if statistic["mean"] is None:
         return "-"
-    low_high = statistic["ci95"]
-    return f"{100 * statistic['mean']:+z.1f}" + (
-        f" [{100 * low_high[0]:+z.1f}, {100 * low_high[1]:+z.1f}]" if low_high else ""
-    )
+    values = [statistic["mean"], *(statistic["ci95"] or [])]
+    # Zero itself may have a sign, which says nothing.
+    mean, *low_high = (f"{100 * value + 0.0:+.1f}" for value in values)
+    return f"{mean} [{', '.join(low_high)}]" if low_high else mean
 
 
 def without_interval(statistic: dict[str, Any]) -> dict[str, Any]:

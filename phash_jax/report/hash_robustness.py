@@ -73,7 +73,7 @@ def _hash_tables(result: dict[str, Any]) -> list[tuple[str, str]]:
     for field, title, form in (
         ("flipped", "Bits flipped", percent),
         ("roc_area", "ROC area", "{:.3f}".format),
-        ("true_positive_rate", "True positives at a false-positive rate of 1e-3", percent),
+        ("true_positive_rate", "True positives at a false-positive rate of 1e-3 or less", percent),
     ):
         cells = [("distortion", *hashes)]
         for distortion in result["distortions"]:

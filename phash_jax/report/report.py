@@ -186,7 +186,9 @@ def _verdicts(runs: Sequence[Run], workdirs: Sequence[Path]) -> str:
         "batches, unless the change itself alters them), averaged over seeds; in brackets their "
         "95 % interval. Verdicts on robustness are Holm-adjusted for the number of networks in a "
         "test, those on single distortions for the number of distortions; the intervals are "
-        "uncorrected, and may leave out 0 even where networks are not told apart."
+        "uncorrected, and may leave out 0 even where networks are not told apart. Networks that "
+        "were trained on a distortion, or on one like it, have an advantage under it: the command "
+        "of each says on what it was trained."
         f"{images}\n"
     )
 
