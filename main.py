@@ -4,6 +4,7 @@ On many hosts, or in many processes of one, the same command is started in each 
 """
 
 import importlib
+import io
 import operator
 import os
 import sys
@@ -128,6 +129,9 @@ def main(argv: list[str]) -> None:
         check_fields_reach_a_run(
             flags.FLAGS.config, config_flags.get_override_values(flags.FLAGS["config"])
         )
+        # A name that this terminal has no letters for is no reason to fail when all is done.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser()))
     except StopRequestedError as stop:

@@ -208,6 +208,7 @@ def classify() -> float:
         variables=variables,
         test_flip=False,
         test_shift=0,
+        image_shape=(32, 32, 3),
     )
     batches = ResidentBatches(split, batch_size=TEST_SIZE, devices=jax.devices())
     variables = [jax.device_put(network.variables, batches.replicated)]

@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from environment import backend, environment, seconds_of
 
+from phash_jax.placement import num_cpu_cores
+
 NAMES = ("average_hash", "dhash", "phash")
 # Image side, pixels: images in one call, per core; on a CPU as many as its caches hold.
 CPU_BATCHES = {32: 256, 256: 32}
@@ -170,7 +172,8 @@ def main() -> None:
         print(json.dumps(measure(arguments.cores, arguments.rounds)))
         return
     results = []
-    if backend() == "cpu":
+    # Where a process cannot be bound to some cores, on all there are.
+    if backend() == "cpu" and hasattr(os, "sched_setaffinity"):
         for cores in (1, 2):
             done = subprocess.run(
                 [sys.executable, __file__, f"--cores={cores}", f"--rounds={arguments.rounds}"],
@@ -183,7 +186,7 @@ def main() -> None:
             results.append(json.loads(figures))
             show(results[-1])
     else:
-        results.append(measure(len(os.sched_getaffinity(0)), arguments.rounds))
+        results.append(measure(num_cpu_cores(), arguments.rounds))
         show(results[-1])
     if arguments.output:
         record = {

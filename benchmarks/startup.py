@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from environment import environment
 
+from phash_jax.placement import num_cpu_cores
+
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     "python": "pass",
@@ -94,7 +96,7 @@ def main() -> None:
         record = {
             "command": "python benchmarks/startup.py",
             **environment("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": num_cpu_cores(),
             "seconds": times,
         }
         arguments.output.write_text(json.dumps(record, indent=2) + "\n")

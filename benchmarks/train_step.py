@@ -15,7 +15,6 @@ fewer. Without torch the other rows are still printed.
 import argparse
 import functools
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -30,7 +29,7 @@ from environment import environment
 
 from configs import original
 from phash_jax.allocation import keep_freed_memory
-from phash_jax.placement import SEED, place, split_groups, use_cpu_cores
+from phash_jax.placement import SEED, num_cpu_cores, place, split_groups, use_cpu_cores
 from phash_jax.train import make_init_and_step, make_train_interval
 
 IMAGE_SHAPE = (32, 32, 3)
@@ -219,7 +218,7 @@ def main() -> None:
             "command": "python benchmarks/train_step.py",
             "device": jax.devices()[0].device_kind,
             "devices": dict(placement.mesh.shape),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": num_cpu_cores(),
             **environment("jax", "jaxlib", "torch"),
             "rounds": arguments.rounds,
             "steps_per_round": steps,

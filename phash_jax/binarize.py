@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, UInt8
 
-from phash_jax.checks import check_uint8, whole_number
+from phash_jax.checks import check_image, whole_number
 from phash_jax.hashing import dct_matrix
 from phash_jax.resampling import gray
 
@@ -162,9 +162,7 @@ def checked_image(image: Array, *, most_values: int = _MAX_VALUES) -> UInt8[Arra
         TypeError: it is not uint8.
         ValueError: it has not three axes, no value, or more than ``most_values``.
     """
-    check_uint8(image, "a hash image")
-    if image.ndim != 3:
-        raise ValueError(f"one image [H, W, C] is taken (jax.vmap for more), got {image.shape}")
+    check_image(image, "a hash image")
     if not 0 < image.size <= most_values:
         raise ValueError(f"an image must have 1 to {most_values} values, got shape {image.shape}")
     return image

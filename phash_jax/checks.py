@@ -59,6 +59,13 @@ def whole_number(value: Any, name: str, *, least: int, most: int | None = None) 
     return number
 
 
+def check_image(image: Any, what: str) -> None:
+    """As ``check_uint8``, and ValueError if it is not one image: height, width and channels."""
+    check_uint8(image, what)
+    if image.ndim != 3:
+        raise ValueError(f"{what} takes one image [H, W, C] (jax.vmap for more), got {image.shape}")
+
+
 def check_uint8(image: Any, what: str) -> None:
     """TypeError, with a message that begins with ``what``, if the values are not uint8."""
     # By name: main.py, which needs the other checks, imports NumPy only when there is work to do.

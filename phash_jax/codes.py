@@ -18,7 +18,7 @@ from phash_jax.checks import whole_number
 _WORD = 32
 
 
-def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
+def pack(bits: Shaped[Any, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
     """Bits as unsigned 32-bit words, the form ``phash_jax.hamming`` works on.
 
     Row by row, most significant bit and most significant word first; the first word is padded with
@@ -30,7 +30,8 @@ def pack(bits: Shaped[Array, "*batch rows columns"]) -> UInt32[Array, "*batch wo
     Raises:
         ValueError: there is no axis of rows.
     """
-    flat = _row_by_row(jnp.asarray(bits))
+    # Not in JAX before they are bits: it cuts int64 and float64 down to 32 bits.
+    flat = _row_by_row(bits if isinstance(bits, jax.Array) else np.asarray(bits))
     padding = -flat.shape[-1] % _WORD
     flat = jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(padding, 0)])
     words = flat.reshape(*flat.shape[:-1], flat.shape[-1] // _WORD, _WORD).astype(jnp.uint32)
@@ -152,6 +153,8 @@ def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
 
 
 def _rows_and_columns(shape: tuple[SupportsIndex, SupportsIndex]) -> tuple[int, int]:
+    if len(shape) != 2:
+        raise ValueError(f"a hash's shape is its rows and columns, got {shape}")
     rows, columns = (whole_number(side, "each side of a hash's shape", least=1) for side in shape)
     return rows, columns
 

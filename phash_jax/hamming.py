@@ -244,9 +244,10 @@ def k_nearest(
     size = _power_of_two(len(queries), at_most=_NEAREST_QUERIES)
     tile = _power_of_two(len(codes), at_most=_NEAREST_CODES)
     tiles = np.pad(codes, ((0, -len(codes) % tile), (0, 0))).reshape(-1, tile, codes.shape[1])
+    tiles, number = _on_all((tiles, np.int32(len(codes))), mesh)
     # The caller may be within a mesh of its own.
     with jax.set_mesh(mesh):
-        index, bits = _nearest(mesh, _deal(queries, size, mesh), tiles, np.int32(len(codes)), k=k)
+        index, bits = _nearest(mesh, _deal(queries, size, mesh), tiles, number, k=k)
     return Nearest(_collect(index, len(queries)), _collect(bits, len(queries)))
 
 
@@ -330,7 +331,7 @@ def _counts(search: _Search) -> Int64[np.ndarray, " lanes"]:
             tile.in_steps,
             _deal(search.lanes, size, search.mesh),
             _deal(search.start, size, search.mesh),
-            *_row_blocks(search.rows, search.radius, tile),
+            *_on_all(_row_blocks(search.rows, search.radius, tile), search.mesh),
         )
     return _collect(counts, len(search.lanes)).astype(np.int64)
 
@@ -344,6 +345,7 @@ def _positions(
         mesh, tile = search.mesh, _tile(search.mesh, search.lanes.shape[1])
         rows, radii = _row_blocks(search.rows, search.radius, tile)
         members = np.arange(radii.size).reshape(-1, tile.blocks * radii.shape[1])
+        rows, radii = _on_all((rows, radii), mesh)
         affordable = max(1, _MOST_BYTES_OF_HITS // (mesh.size * len(members)))
         most = min(affordable, _MOST_CHUNKS_OF_HITS * tile.lanes)
         share = _power_of_two(-(-len(chosen) // mesh.size), at_most=most)
@@ -409,6 +411,11 @@ def _deal(values: np.ndarray, size: int, mesh: Mesh) -> jax.Array:
     chunks = np.pad(values, padding, mode="edge").reshape(-1, mesh.size, size, *values.shape[1:])
     dealt = np.moveaxis(chunks.swapaxes(0, 1), 2, -1)
     return jax.device_put(dealt, NamedSharding(mesh, PartitionSpec(_SHARD)))
+
+
+def _on_all(tree: tuple, mesh: Mesh) -> tuple:
+    """The same arrays on every device; put there by name, as some users forbid silent transfers."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def _collect(dealt: jax.Array, number: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from phash_jax.model import ConvNet, make_model
 from phash_jax.optimizers import averaged, make_optimizer
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.train import make_init
-from phash_jax.workdir import stored_config
+from phash_jax.workdir import image_shape_of, stored_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Networks:
             on the leading axis.
         test_flip: whether the mirrored image is tested too.
         test_shift: pixels by which shifted copies are tested too; 0: none.
+        image_shape: height, width and channels of the images that they were restored for.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Networks:
     variables: PyTree[Array]
     test_flip: bool
     test_shift: int
+    image_shape: tuple[int, int, int]
 
     def logits(
         self, variables: PyTree[Array], images: UInt8[Array, "n h w c"], *, views: bool = True
@@ -61,14 +63,20 @@ class Networks:
 
         Args:
             variables: one seed's part of ``self.variables``, without the axis of the seeds.
-            images: 0 to 255.
+            images: 0 to 255, of ``image_shape``.
             views: whether to average over all views, as in testing, or to use the images alone.
 
         Raises:
             TypeError: images that are not uint8.
-            flax.errors.ScopeParamShapeError: images of another size than those it was trained on.
+            ValueError: images of another shape, or one image alone.
         """
         check_uint8(images, "a network")
+        if images.shape[1:] != tuple(self.image_shape):
+            height, width, channels = self.image_shape
+            raise ValueError(
+                f"the networks in {self.folder} take images [N, {height}, {width}, {channels}], "
+                f"got {images.shape}"
+            )
         return predict(
             self.model,
             PREPROCESS[self.preprocess],
@@ -221,6 +229,13 @@ def restore(
         name = config.name
     except (AttributeError, KeyError, TypeError) as error:
         raise _not_a_config(folder, error) from error
+    trained_on = image_shape_of(folder)
+    if trained_on and trained_on != tuple(image_shape):
+        sizes = ("x".join(map(str, shape[:2])) for shape in (trained_on, image_shape))
+        raise ValueError(
+            f"the networks in {folder} were trained on images of {next(sizes)} pixels, those to "
+            f"test with have {next(sizes)}: choose others with data.name or data.image_size"
+        )
     seeds = list(range(first, first + count))
     init = make_init(model, optimizer, preprocess, image_shape=image_shape)
     expected = jax.eval_shape(init, jax.ShapeDtypeStruct((count,), jnp.int32))
@@ -252,6 +267,7 @@ def restore(
         },
         test_flip=config.test_flip,
         test_shift=config.test_shift,
+        image_shape=tuple(image_shape),
     )
 
 

@@ -7,16 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32, UInt8
 
 from phash_jax import binarize, bit_depth
-from phash_jax.checks import check_uint8
+from phash_jax.checks import check_image
 
 Preprocess = Callable[[UInt8[Array, "h w c"]], Float32[Array, "..."]]
 
 
 def raw(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w c"]:
     """Values scaled from 0..255 to 0..1; TypeError if not uint8, ValueError if not one image."""
-    check_uint8(image, "raw")
-    if image.ndim != 3:
-        raise ValueError(f"one image [H, W, C] is taken (jax.vmap for more), got {image.shape}")
+    check_image(image, "raw")
     return image.astype(jnp.float32) / 255
 
 

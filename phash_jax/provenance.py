@@ -61,17 +61,18 @@ def read(workdir: Path) -> list[dict[str, Any]]:
 def _commit() -> str:
     """The commit of the code, with a plus when files differ from it; empty outside git."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"],
-            cwd=_SOURCE,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        # Installed within a folder that is somebody else's repository, it is not of that one.
+        _git("ls-files", "--error-unmatch", ".")
+        return _git("describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return described.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=_SOURCE, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()
 
 
 def _hardware() -> str:

@@ -163,6 +163,14 @@ def keep_images(workdir: Path, dataset: Dataset, *, source: str) -> None:
     keep(workdir, "images.json", now, what=what, shown_in=["examples.png"])
 
 
+def image_shape_of(workdir: Path) -> tuple[int, int, int] | None:
+    """Height, width and channels of the images that a run was begun with, where that is known."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        height, width, channels = read_json(workdir / "images.json", dict, then="")["train"][1:]
+        return height, width, channels
+    return None
+
+
 def _normal(field: str, value: Any) -> Any:
     """A field's value, with paths made absolute."""
     if field not in PATHS or not isinstance(value, str):

@@ -54,6 +54,9 @@ def test_what_is_not_0_is_a_bit_in_every_form():
     np.testing.assert_array_equal(codes.pack(jnp.asarray(as_picture)), codes.pack(jnp.array(bits)))
     for of_a_kind in (as_picture, bits * 0.5):
         assert codes.to_hex(of_a_kind) == codes.to_hex(bits)
+    # Nor is what JAX has no room for lost on the way.
+    for of_a_kind in (bits * np.int64(2**40), bits * 1e-50):
+        np.testing.assert_array_equal(codes.pack(of_a_kind), codes.pack(jnp.array(bits)))
 
 
 def test_no_hash_at_all_and_integers_of_numpy():
@@ -97,6 +100,7 @@ def test_text_of_real_hashes():
             lambda: codes.to_bytes.__wrapped__(np.zeros(8, bool)),
             "rows and columns, got .* shape .8,",
         ),
+        (lambda: codes._rows_and_columns.__wrapped__((2, 4, 1)), r"columns, got \(2, 4, 1\)"),
     ],
 )
 def test_what_is_no_hash_is_refused(call, message):

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from phash_jax.data import synthetic
-from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names
+from phash_jax.distortions import DISTORTIONS, GROUPS, TEST_SETS, distortion_names, spatter
 from phash_jax.distortions.contrast import contrast_level
 from phash_jax.distortions.crystallize import crystallize
 from phash_jax.distortions.high_frequency import add_noise
@@ -182,6 +182,22 @@ def test_float64_changes_nothing_but_rounding(name):
     with jax.enable_x64(True):
         distorted = jax.jit(DISTORTIONS[name])(keys(2)[0], images[0], jnp.int32(3))
     assert_same_but_for_rounding(distorted, of[3, 0])
+
+
+@unoptimized()
+def test_loops_and_choices_in_eager_code_are_compiled_once(caplog):
+    rng = np.random.default_rng(0)
+    for of_one, values in (
+        (lambda image: DISTORTIONS["crystallize"](keys(1)[0], image, 3), np.uint8),
+        (spatter._edges, np.int32),
+        (spatter._distance, bool),
+    ):
+        shape = (16, 16, 3) if values is np.uint8 else (16, 16)
+        first, second = (jnp.asarray(rng.integers(0, 2, shape), values) for _ in range(2))
+        of_one(first)
+        with jax.log_compiles(True):
+            of_one(second)
+        assert not [record for record in caplog.records if "Compiling" in record.message]
 
 
 @pytest.mark.parametrize("name", ["spatter", "crystallize"])

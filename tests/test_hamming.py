@@ -131,6 +131,17 @@ def test_searches_work_within_a_mesh_of_the_callers(kind):
     np.testing.assert_array_equal(nearest.distance, np.sort(bits(a, b), axis=1)[:, :3])
 
 
+def test_nothing_is_moved_to_a_device_unasked():
+    a, b = (make_codes(seed, 20, 2, num_random_bits=4) for seed in range(2))
+    with jax.transfer_guard("disallow"):
+        count = hamming.count_within(a, b, radius=3)
+        pairs = hamming.pairs_within(a, b, radius=3, max_pairs=400)
+        nearest = hamming.k_nearest(a, b, k=2)
+    assert count == (bits(a, b) <= 3).sum() > 0
+    np.testing.assert_array_equal(listed(pairs), expected_pairs(a, b, 3))
+    np.testing.assert_array_equal(nearest.distance, np.sort(bits(a, b), 1)[:, :2])
+
+
 def test_codes_of_many_words_are_searched():
     a = make_codes(0, 70, 100, num_random_bits=1)
     found = hamming.pairs_within(a, radius=45, max_pairs=10**6, devices=ONE)

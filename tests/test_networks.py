@@ -14,7 +14,7 @@ from phash_jax.checkpoint import CheckpointError
 from phash_jax.networks import check_unseen, restore, restore_all, warn_of_other_pictures
 from phash_jax.optimizers import averaged
 from phash_jax.train import train
-from phash_jax.workdir import claim
+from phash_jax.workdir import claim, image_shape_of, keep_images
 
 SHAPE = (16, 16, 3)
 
@@ -177,6 +177,22 @@ def test_a_network_takes_uint8_images(trained):
     one = jax.tree.map(lambda leaf: leaf[0], networks.variables)
     with pytest.raises(TypeError, match="a network takes uint8 values from 0 to 255, got float32"):
         networks.logits(one, np.zeros((1, *SHAPE), np.float32))
+
+
+def test_a_network_takes_images_of_the_size_it_was_trained_on(trained, dataset):
+    folder, _ = trained
+    (networks,) = restored(folder)
+    one = jax.tree.map(lambda leaf: leaf[0], networks.variables)
+    # As many values after pooling as an image of 16x16.
+    for shape in ((1, 17, 17, 3), SHAPE):
+        with pytest.raises(ValueError, match=r"small take images \[N, 16, 16, 3\], got \("):
+            networks.logits(one, np.zeros(shape, np.uint8))
+    assert restored(folder, image_shape=(17, 17, 3))
+    keep_images(folder, dataset, source="file")
+    with pytest.raises(ValueError, match=r"on images of 16x16 pixels, those .* have 17x17: choose"):
+        restored(folder, image_shape=(17, 17, 3))
+    (folder / "images.json").write_text("{")
+    assert image_shape_of(folder) is None
 
 
 def test_a_folder_may_be_named_by_text(trained):

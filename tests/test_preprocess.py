@@ -85,7 +85,7 @@ def test_a_batch_without_vmap_is_refused(of_one):
     options = {squeeze_bit_depth: {"bits": 1}, thermometer: {"thresholds": 2}}
     unchecked = partial(of_one.__wrapped__, **options.get(of_one, {}))
     for shape in ((2, 4, 4, 3), (4, 4)):
-        with pytest.raises(ValueError, match=r"one image \[H, W, C\] is taken \(jax.vmap for more"):
+        with pytest.raises(ValueError, match=r"takes one image \[H, W, C\] \(jax.vmap for more"):
             unchecked(jnp.zeros(shape, jnp.uint8))
     with pytest.raises(TypeError, match="uint8 values from 0 to 255, got float32"):
         unchecked(jnp.zeros((4, 4, 3)))

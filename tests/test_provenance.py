@@ -59,3 +59,9 @@ def test_commit_says_whether_files_differ_from_it(tmp_path, monkeypatch):
     assert provenance._commit() == git("rev-parse", "--short=10", "HEAD")
     (tmp_path / "file").write_text("2")
     assert provenance._commit() == git("rev-parse", "--short=10", "HEAD") + "+"
+    # As installed into an environment within another's repository.
+    (tmp_path / ".gitignore").write_text("installed\n")
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "file").touch()
+    monkeypatch.setattr(provenance, "_SOURCE", tmp_path / "installed")
+    assert provenance._commit() == ""

@@ -175,6 +175,26 @@ def test_cells_without_a_pixel_or_too_large_are_refused(cell_size):
 def test_a_swirl_without_a_radius_is_refused():
     with pytest.raises(ValueError, match=r"a swirl's radius must be above 0, got 0\.0"):
         swirl(make_image(), strength=1.0, radius=0.0)
+    with pytest.raises(ValueError, match=r"a swirl's radius must be above 0, got nan"):
+        swirl(make_image(), strength=1.0, radius=float("nan"))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (2, 8, 8, 3)])
+def test_what_is_not_one_image_is_refused(shape):
+    images = jnp.zeros(shape, jnp.uint8)
+    for of_one in (
+        functools.partial(crystallize.__wrapped__, KEY, cell_size=1),
+        functools.partial(swirl.__wrapped__, strength=1.0),
+    ):
+        with pytest.raises(ValueError, match=r"takes one image \[H, W, C\] .* got \("):
+            of_one(image=images)
+
+
+def test_swirls_are_computed_in_float32_with_float64_enabled_too():
+    with jax.enable_x64(True):
+        made = jax.make_jaxpr(functools.partial(swirl, strength=3.0))(make_image())
+    assert "f32" in str(made)
+    assert "f64[32" not in str(made)
 
 
 @pytest.mark.parametrize("name", scene.SCENES)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float32, Int32, Key, UInt8
 
-from phash_jax.checks import check_uint8, whole_number
+from phash_jax.checks import check_image, whole_number
 
 # A pixel's own square holds a site within sqrt(2) sides; sites three squares off are 2 sides away.
 _REACH = 2
@@ -30,9 +30,9 @@ def crystallize(
 
     Raises:
         TypeError: ``cell_size`` is not whole, or the image not uint8.
-        ValueError: it is out of range.
+        ValueError: it is out of range, or the image is not one image.
     """
-    check_uint8(image, "crystallize")
+    check_image(image, "crystallize")
     cell_size = whole_number(cell_size, "cell_size", least=1, most=MAX_CELL_SIZE)
     if cell_size == 1:
         return image
@@ -88,7 +88,8 @@ def voronoi(
         return jnp.minimum(distance, nearest), cell
 
     shape = (*y.shape, *x.shape)
-    none = (jnp.full(shape, jnp.inf) + zero, jnp.zeros(shape, jnp.int32) + zero.astype(jnp.int32))
+    zeros = jnp.zeros(shape, jnp.float32) + zero
+    none = (zeros + jnp.inf, zeros.astype(jnp.int32))
     _, cell = lax.fori_loop(0, (2 * _REACH + 1) ** 2, compare, none)
     # One axis at a time: a reshape of sharded images may split or join no more.
     return cell.reshape(*y.shape, x.size).reshape(y.size, x.size)[:height, :width]

@@ -131,6 +131,8 @@ def _shifted(values: Array, outside) -> dict[tuple[int, int], Array]:
     }
 
 
+# Jitted because a loop in eager code is compiled in every call.
+@jax.jit
 def _edges(levels: Int32[Array, "h w"]) -> Bool[Array, "h w"]:
     """Canny's edges with OpenCV's arithmetic: 3x3 gradients, their sum as size, two thresholds."""
     height, width = levels.shape
@@ -173,6 +175,7 @@ def _edges(levels: Int32[Array, "h w"]) -> Bool[Array, "h w"]:
     return edge
 
 
+@jax.jit
 def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
     """Distance to the nearest edge pixel, by steps of three lengths; exact up to ``_FAR``."""
     aside, diagonal, knight = _STEPS

@@ -6,6 +6,7 @@ Perceptual Hashing" (2017), Fig 4.1 and 5.6; the severities are ours.
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Key, UInt8
@@ -69,9 +70,15 @@ def crystallize(
     """
     scale = min(image.shape[:2]) / _CRYSTAL_OF
     sizes = [min(max(1, round(cell * scale)), crystals.MAX_CELL_SIZE) for cell in _CRYSTAL]
-    branches = [partial(crystals.crystallize, cell_size=size) for size in sizes]
     place = jnp.clip(jnp.asarray(severity) - 1, 0, len(sizes) - 1)
-    return unless_clean(severity, image, lax.switch(place, branches, key, image))
+    return unless_clean(severity, image, _crystallized(key, image, place, sizes=tuple(sizes)))
+
+
+# Jitted because a choice in eager code is compiled in every call.
+@partial(jax.jit, static_argnames="sizes")
+def _crystallized(key, image, place, *, sizes: tuple[int, ...]) -> UInt8[Array, "h w c"]:
+    branches = [partial(crystals.crystallize, cell_size=size) for size in sizes]
+    return lax.switch(place, branches, key, image)
 
 
 def contrast_and_noise(

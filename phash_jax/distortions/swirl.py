@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, ArrayLike, Float, UInt8
 
-from phash_jax.checks import check_uint8
+from phash_jax.checks import check_image
 
 
 def swirl(
@@ -27,14 +27,16 @@ def swirl(
 
     Raises:
         TypeError: the image is not uint8.
-        ValueError: ``radius`` is 0 or less.
+        ValueError: ``radius`` is not above 0, or it is not one image.
     """
-    check_uint8(image, "swirl")
-    if radius <= 0:
+    check_image(image, "swirl")
+    if not radius > 0:
         raise ValueError(f"a swirl's radius must be above 0, got {radius}")
     height, width, _ = image.shape
     y, x = jnp.meshgrid(
-        jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij"
+        jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2,
+        jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2,
+        indexing="ij",
     )
     distance = jnp.hypot(x, y)
     decay = 5 / (radius * min(height, width) / 2 * math.log(2))
