@@ -318,7 +318,7 @@ def test_tables_follow_the_numbers():
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in robustness_section.means_table(result).splitlines()
     ]
-    assert rows[0][4] == "mean over all 1 distortions"
+    assert rows[0][4] == "mean over brightness"
     assert rows[2][:3] == ["plain", "2", "4,000"]
     assert rows[2][3].startswith("81.0 % [")
     assert rows[2][4].startswith("51.0 % [")
@@ -356,7 +356,7 @@ def test_report_judges_and_shows_the_grid(trained, tmp_path):
     assert "**more accurate**" in markdown
     # 1 - 0.715 / 0.715, and 1 - 0.51 / 0.81 by seeds.
     assert "share of clean accuracy lost: 0.0 % against 37.0 %; " in markdown
-    assert "accuracy under all 1 distortions, severities 1, 5" in markdown
+    assert "accuracy under brightness, severities 1, 5" in markdown
     assert "mean +20.5" in markdown
     assert "better under 1 of 1: brightness (+20.5); worse under none" in markdown
     assert (workdir / "figures" / "grid_heat_map.png").read_bytes().startswith(b"\x89PNG")

@@ -121,7 +121,7 @@ def averaged_over(result: dict[str, Any]) -> tuple[str, list[str]]:
     tested = result["distortions"]
     if set(_BENCHMARK) <= set(tested):
         return "the 15 corruptions of CIFAR-10-C", list(_BENCHMARK)
-    return f"the {len(tested)} distortions chosen", tested
+    return tested[0] if len(tested) == 1 else f"the {len(tested)} distortions chosen", tested
 
 
 def severities_of(result: dict[str, Any]) -> str:
