@@ -71,7 +71,7 @@ class Networks:
             ValueError: images of another shape, or one image alone.
         """
         check_uint8(images, "a network")
-        if images.shape[1:] != tuple(self.image_shape):
+        if images.shape[1:] != self.image_shape:
             height, width, channels = self.image_shape
             raise ValueError(
                 f"the networks in {self.folder} take images [N, {height}, {width}, {channels}], "
@@ -231,10 +231,10 @@ def restore(
         raise _not_a_config(folder, error) from error
     trained_on = image_shape_of(folder)
     if trained_on and trained_on != tuple(image_shape):
-        sizes = ("x".join(map(str, shape[:2])) for shape in (trained_on, image_shape))
+        theirs, ours = ("x".join(map(str, shape[:2])) for shape in (trained_on, image_shape))
         raise ValueError(
-            f"the networks in {folder} were trained on images of {next(sizes)} pixels, those to "
-            f"test with have {next(sizes)}: choose others with data.name or data.image_size"
+            f"the networks in {folder} were trained on images of {theirs} pixels, those to test "
+            f"with have {ours}: choose others with data.name or data.image_size"
         )
     seeds = list(range(first, first + count))
     init = make_init(model, optimizer, preprocess, image_shape=image_shape)

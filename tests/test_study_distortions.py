@@ -1,6 +1,7 @@
 """The study's distortions and the drawn scenes."""
 
 import functools
+import re
 import sys
 
 import jax
@@ -190,11 +191,20 @@ def test_what_is_not_one_image_is_refused(shape):
             of_one(image=images)
 
 
-def test_swirls_are_computed_in_float32_with_float64_enabled_too():
+@pytest.mark.parametrize(
+    "of_one",
+    [
+        functools.partial(swirl, strength=3.0),
+        functools.partial(crystallize, KEY, cell_size=3),
+    ],
+    ids=["swirl", "crystallize"],
+)
+def test_pictures_are_computed_in_float32_with_float64_enabled_too(of_one):
     with jax.enable_x64(True):
-        made = jax.make_jaxpr(functools.partial(swirl, strength=3.0))(make_image())
-    assert "f32" in str(made)
-    assert "f64[32" not in str(made)
+        made = str(jax.make_jaxpr(lambda image: of_one(image=image))(make_image()))
+    assert "f32[" in made
+    # Numbers alone may be of 64 bits.
+    assert re.findall(r"f64\[\d[^]]*\]", made) == []
 
 
 @pytest.mark.parametrize("name", scene.SCENES)
