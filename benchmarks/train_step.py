@@ -29,7 +29,14 @@ from environment import environment
 
 from configs import original
 from phash_jax.allocation import keep_freed_memory
-from phash_jax.placement import SEED, num_cpu_cores, place, split_groups, use_cpu_cores
+from phash_jax.placement import (
+    SEED,
+    cpu_devices_for,
+    num_cpu_cores,
+    place,
+    split_groups,
+    use_cpu_cores,
+)
 from phash_jax.train import make_init_and_step, make_train_interval
 
 IMAGE_SHAPE = (32, 32, 3)
@@ -146,7 +153,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # As main.py does; in the same process it holds for PyTorch too.
     keep_freed_memory()
-    use_cpu_cores(0)
+    use_cpu_cores(cpu_devices_for(1, cores=num_cpu_cores()))
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4096, *IMAGE_SHAPE), np.uint8)

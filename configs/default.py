@@ -150,8 +150,6 @@ def get_config() -> ConfigDict:
     train.teachers = 1
     train.teacher_share = 0.9
     # Networks trained, with seeds seed, seed + 1, ...: own initialisation, own batches.
-    # On a CPU choose a multiple of the cores: else each batch is split over them, and on two cores
-    # five networks take as long as six.
     train.num_seeds = 1
     train.seed = 0
     # Steps between two log lines, and between two checkpoints (a multiple of log_every).
@@ -171,7 +169,8 @@ def get_config() -> ConfigDict:
     # Batches that are read ahead.
     train.prefetch = 16
     # Jobs train, robustness and hash_robustness: virtual devices the CPU is split into. 0: one per
-    # core. Without effect on an accelerator.
+    # core or, where one process trains and not every core has a network of its own, one per two
+    # cores. Without effect on an accelerator.
     train.cpu_devices = 0
 
     config.distortions = distortions = ConfigDict()

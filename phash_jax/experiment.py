@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import ml_collections
 import numpy as np
 from absl import logging
@@ -23,7 +24,13 @@ from phash_jax.examples import plot_examples, plot_mistakes
 from phash_jax.losses import Teacher
 from phash_jax.model import make_model
 from phash_jax.networks import check_unseen, restore, warn_of_other_pictures
-from phash_jax.placement import Placement, to_host, use_cpu_cores
+from phash_jax.placement import (
+    Placement,
+    cpu_devices_for,
+    num_cpu_cores,
+    to_host,
+    use_cpu_cores,
+)
 from phash_jax.preprocess import PREPROCESS
 from phash_jax.processes import ProcessesError
 from phash_jax.published import is_comparable
@@ -211,7 +218,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         RunFailedError: one or more runs failed; raised after all others have finished.
     """
     runs = named_runs(config, workdir)
-    use_cpu_cores(config.train.cpu_devices)
+    # Several processes have devices since they joined.
+    if not jax.distributed.is_initialized():
+        cfg = config.train
+        use_cpu_cores(cfg.cpu_devices or cpu_devices_for(cfg.num_seeds, cores=num_cpu_cores()))
     with contextlib.ExitStack() as held:
         with processes.first_alone("claimed"):
             claim(workdir, config)

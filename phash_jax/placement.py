@@ -23,7 +23,7 @@ SEED, BATCH = "seed", "batch"
 _MIN_IMAGES_PER_CPU_DEVICE = 16
 _MOST_CPU_DEVICES = 1024
 _COMPILER_OPTIONS = {
-    # Each device has one core: what XLA would run side by side only spoils the cache.
+    # What XLA would run side by side only spoils the cache.
     "cpu": {"xla_cpu_enable_concurrency_optimized_scheduler": False},
     # Else cuDNN may add up the gradients of weights in an order that changes from run to run.
     "gpu": {"xla_gpu_exclude_nondeterministic_ops": True},
@@ -70,13 +70,29 @@ def num_cpu_cores() -> int:
     return max(1, int(min(cores, control_group.num_cores())))
 
 
+def cpu_devices_for(num_seeds: int, *, cores: int) -> int:
+    """How many devices a CPU should be for training: one per core, or one per two cores.
+
+    Seeds with a device each share nothing and wait for nothing: one per core. Where a batch would
+    be split over devices, they wait for one another in every step, and on two cores one device that
+    has both takes 0.9 of the time. (Larger machines were not at hand. There a single device would
+    leave most cores idle, since some operations use only one.)
+
+    Args:
+        num_seeds: networks to train.
+        cores: cores of this process.
+    """
+    of_seeds = math.gcd(num_seeds, cores)
+    return of_seeds * max(1, cores // of_seeds // 2)
+
+
 def use_cpu_cores(num_devices: int) -> None:
     """Makes JAX see the CPU as ``num_devices`` devices. Call before the first JAX computation.
 
-    XLA:CPU runs one convolution on one core however many there are, so a batch is split over one
-    virtual device per core. XLA's thread pool must be larger than the number of devices: with as
-    many threads as devices, threads that wait in a collective leave none to compute what they wait
-    for, and the program hangs (seen on 2 cores with jax 0.10.2).
+    XLA's thread pools get two threads per device, or one per core if that is more. With fewer a
+    program in which devices wait for each other can hang: one thread per device waits for its
+    program to end, and one for its turn to start the next (seen with jax 0.10.2: 2 devices and 3
+    threads, 4 and 6). With more, operations are cut into more pieces than there are cores.
 
     Args:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
@@ -88,10 +104,10 @@ def use_cpu_cores(num_devices: int) -> None:
     whole_number(num_devices, "train.cpu_devices", least=0, most=_MOST_CPU_DEVICES)
     num_devices = num_devices or num_cpu_cores()
     given = os.environ.get("NPROC", "")
-    threads = max(4 * num_devices, int(given) if given.isdigit() else 0)
+    threads = max(2 * num_devices, num_cpu_cores(), int(given) if given.isdigit() else 0)
     os.environ["NPROC"] = str(threads)
     jax.config.update("jax_num_cpu_devices", num_devices)
-    # Several programs with collectives in flight at once could use up the threads all the same.
+    # Programs that are started ahead would each hold a thread.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
