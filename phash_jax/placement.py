@@ -89,10 +89,11 @@ def cpu_devices_for(num_seeds: int, *, cores: int) -> int:
 def use_cpu_cores(num_devices: int) -> None:
     """Makes JAX see the CPU as ``num_devices`` devices. Call before the first JAX computation.
 
-    XLA's thread pools get two threads per device, or one per core if that is more. With fewer a
-    program in which devices wait for each other can hang: one thread per device waits for its
-    program to end, and one for its turn to start the next (seen with jax 0.10.2: 2 devices and 3
-    threads, 4 and 6). With more, operations are cut into more pieces than there are cores.
+    XLA's thread pools get one thread per core and, where there are several devices, no fewer than
+    two for each. With fewer a program in which devices wait for each other can hang: one thread per
+    device waits for its program to end, and one for its turn to start the next (seen with jax
+    0.10.2: 2 devices and 3 threads, 4 and 6). With more, operations are cut into more pieces than
+    there are cores to compute them, and take longer.
 
     Args:
         num_devices: number of virtual devices, or 0 for one per core this process may use.
@@ -104,7 +105,11 @@ def use_cpu_cores(num_devices: int) -> None:
     whole_number(num_devices, "train.cpu_devices", least=0, most=_MOST_CPU_DEVICES)
     num_devices = num_devices or num_cpu_cores()
     given = os.environ.get("NPROC", "")
-    threads = max(2 * num_devices, num_cpu_cores(), int(given) if given.isdigit() else 0)
+    threads = max(
+        2 * num_devices if num_devices > 1 else 1,
+        num_cpu_cores(),
+        int(given) if given.isdigit() else 0,
+    )
     os.environ["NPROC"] = str(threads)
     jax.config.update("jax_num_cpu_devices", num_devices)
     # Programs that are started ahead would each hold a thread.

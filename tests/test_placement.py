@@ -32,14 +32,29 @@ def test_a_device_has_networks_of_its_own_or_two_cores(num_seeds, cores, devices
 
 
 @pytest.mark.parametrize(
-    ("cores", "given", "threads"), [(2, "", 16), (2, "3", 16), (40, "", 40), (2, "50", 50)]
+    ("num_devices", "cores", "given", "threads"),
+    [
+        (8, 2, "", 16),
+        (8, 2, "3", 16),
+        (8, 40, "", 40),
+        (8, 2, "50", 50),
+        (1, 1, "", 1),
+        (1, 2, "", 2),
+        (0, 1, "", 1),
+        (0, 2, "", 4),
+    ],
 )
-def test_threads_for_two_programs_on_every_device(monkeypatch, cores, given, threads):
+def test_a_thread_per_core_and_two_for_each_of_several_devices(
+    monkeypatch, num_devices, cores, given, threads
+):
     monkeypatch.setenv("NPROC", given)
     monkeypatch.setattr(placement, "num_cpu_cores", lambda: cores)
-    placement.use_cpu_cores(8)
+    # The devices of the tests are there already.
+    asked = {}
+    monkeypatch.setattr(jax.config, "update", asked.__setitem__)
+    placement.use_cpu_cores(num_devices)
     assert os.environ["NPROC"] == str(threads)
-    assert len(jax.devices()) == 8
+    assert asked["jax_num_cpu_devices"] == (num_devices or cores)
 
 
 @pytest.mark.parametrize(("cpu_devices", "expected"), [(0, 3), (5, 5)])
