@@ -153,7 +153,9 @@ def main() -> None:
     arguments = parser.parse_args()
     # As main.py does; in the same process it holds for PyTorch too.
     keep_freed_memory()
-    use_cpu_cores(cpu_devices_for(1, cores=num_cpu_cores()))
+    use_cpu_cores(
+        cpu_devices_for(num_seeds=1, batch_size=arguments.batch_size, cores=num_cpu_cores())
+    )
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4096, *IMAGE_SHAPE), np.uint8)

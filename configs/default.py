@@ -169,8 +169,8 @@ def get_config() -> ConfigDict:
     # Batches that are read ahead.
     train.prefetch = 16
     # Jobs train, robustness and hash_robustness: virtual devices the CPU is split into. 0: one per
-    # core or, where one process trains and not every core has a network of its own, one per two
-    # cores. Without effect on an accelerator.
+    # core or, where one process trains and a core would have neither a network of its own nor 64
+    # images of a batch, one per two cores. Without effect on an accelerator.
     train.cpu_devices = 0
 
     config.distortions = distortions = ConfigDict()

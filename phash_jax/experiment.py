@@ -221,7 +221,10 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     # Several processes have devices since they joined.
     if not jax.distributed.is_initialized():
         cfg = config.train
-        use_cpu_cores(cfg.cpu_devices or cpu_devices_for(cfg.num_seeds, cores=num_cpu_cores()))
+        suitable = cpu_devices_for(
+            num_seeds=cfg.num_seeds, batch_size=cfg.batch_size, cores=num_cpu_cores()
+        )
+        use_cpu_cores(cfg.cpu_devices or suitable)
     with contextlib.ExitStack() as held:
         with processes.first_alone("claimed"):
             claim(workdir, config)

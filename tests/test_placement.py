@@ -10,25 +10,34 @@ from phash_jax import experiment, placement
 
 
 @pytest.mark.parametrize(
-    ("num_seeds", "cores", "devices"),
+    ("num_seeds", "batch_size", "cores", "devices"),
     [
-        (1, 1, 1),
-        (3, 1, 1),
+        (1, 64, 1, 1),
+        (3, 1000, 1, 1),
         # Both cores for one network after another, or a core for each of two.
-        (1, 2, 1),
-        (3, 2, 1),
-        (2, 2, 2),
-        (6, 2, 2),
-        (1, 8, 4),
-        (2, 8, 4),
-        (6, 8, 4),
-        (4, 8, 4),
-        (8, 8, 8),
-        (5, 7, 3),
+        (1, 64, 2, 1),
+        (3, 64, 2, 1),
+        (2, 8, 2, 2),
+        (6, 64, 2, 2),
+        # Or for half of a large batch.
+        (1, 127, 2, 1),
+        (1, 128, 2, 2),
+        (3, 500, 2, 2),
+        (1, 64, 8, 4),
+        (2, 64, 8, 4),
+        (6, 64, 8, 4),
+        (4, 64, 8, 4),
+        (4, 128, 8, 8),
+        (1, 320, 8, 5),
+        (8, 64, 8, 8),
+        (5, 64, 7, 3),
     ],
 )
-def test_a_device_has_networks_of_its_own_or_two_cores(num_seeds, cores, devices):
-    assert placement.cpu_devices_for(num_seeds, cores=cores) == devices
+def test_a_device_has_networks_of_its_own_or_many_images_or_two_cores(
+    num_seeds, batch_size, cores, devices
+):
+    chosen = placement.cpu_devices_for(num_seeds=num_seeds, batch_size=batch_size, cores=cores)
+    assert chosen == devices
 
 
 @pytest.mark.parametrize(
@@ -57,8 +66,12 @@ def test_a_thread_per_core_and_two_for_each_of_several_devices(
     assert asked["jax_num_cpu_devices"] == (num_devices or cores)
 
 
-@pytest.mark.parametrize(("cpu_devices", "expected"), [(0, 3), (5, 5)])
-def test_a_training_splits_the_cpu_by_its_seeds(monkeypatch, tmp_path, cpu_devices, expected):
+@pytest.mark.parametrize(
+    ("cpu_devices", "batch_size", "expected"), [(0, 64, 3), (0, 128, 6), (5, 128, 5)]
+)
+def test_a_training_splits_the_cpu_by_its_seeds_and_batch(
+    monkeypatch, tmp_path, cpu_devices, batch_size, expected
+):
     class ReachedError(Exception):
         pass
 
@@ -68,6 +81,6 @@ def test_a_training_splits_the_cpu_by_its_seeds(monkeypatch, tmp_path, cpu_devic
     monkeypatch.setattr(experiment, "num_cpu_cores", lambda: 6)
     monkeypatch.setattr(experiment, "use_cpu_cores", use)
     config = load_config("original")
-    config.train.update(num_seeds=3, cpu_devices=cpu_devices)
+    config.train.update(num_seeds=3, batch_size=batch_size, cpu_devices=cpu_devices)
     with pytest.raises(ReachedError, match=f"^{expected}$"):
         experiment.run(config, tmp_path)
