@@ -19,7 +19,7 @@ from phash_jax.checks import choose, whole_number
 
 SEED, BATCH = "seed", "batch"
 
-# An estimate: only machines of two cores were at hand, where a share is 32 images.
+# Estimates: only machines of two cores were at hand, and shares of 32, 64 and 128 images.
 _MIN_IMAGES_PER_CPU_DEVICE = 16
 _IMAGES_WORTH_A_CORE = 64
 _MOST_CPU_DEVICES = 1024
