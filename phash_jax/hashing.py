@@ -180,7 +180,8 @@ def _dct_median(image, *, hash_size, generation):
     cut = matrix.astype(np.float32).reshape(hash_size, _LOW_FREQUENCY_FACTOR, hash_size)
     sums = multiply("lcy,cyk->clk", cut, rows.reshape(_LOW_FREQUENCY_FACTOR, hash_size, hash_size))
     coefficients = lax.optimization_barrier(sums).sum(0)
-    coefficients = coefficients.at[0, 0].set(4 * total.astype(jnp.float32))
+    constant = np.arange(hash_size**2).reshape(hash_size, hash_size) == 0
+    coefficients = jnp.where(constant, 4 * total.astype(jnp.float32), coefficients)
     # Else XLA would compute the coefficients again for every one of the comparisons.
     bits, gap = _above_median(lax.optimization_barrier(coefficients))
     # Roundings on the way to a coefficient, each by at most 2**-24 of the sum of all magnitudes: of

@@ -124,19 +124,40 @@ def _has_matrix_unit() -> bool:
     return jax.default_backend() != "cpu" or "amx_int8" in processor.features().split()
 
 
+def _multiplies_unsigned() -> bool:
+    """Whether unsigned values are multiplied by signed weights faster than signed values are.
+
+    AVX-512's VNNI multiplies such pairs. Without it, XLA:CPU has no vector instructions for them,
+    and jaxlib 0.10.0 does not compile them at all.
+    """
+    return (
+        jax.__version_info__ >= (0, 10, 1)
+        and not _has_matrix_unit()
+        and "avx512_vnni" in processor.features().split()
+    )
+
+
 def _bands(size: int, new_size: int) -> list[slice]:
     """Outputs that are computed together, from the inputs that any of them needs."""
-    return [slice(0, new_size)] if _has_matrix_unit() else _cheapest_bands(size, new_size)
+    if _has_matrix_unit():
+        return [slice(0, new_size)]
+    # Measured: the multiplications are faster, not what a further band costs besides.
+    return _cheapest_bands(size, new_size, of_one_more=3300 if _multiplies_unsigned() else 1500)
 
 
 @functools.lru_cache(maxsize=_SIZES_KEPT)
-def _cheapest_bands(size: int, new_size: int) -> list[slice]:
-    """The bands that take the fewest multiplications, those of the padding included."""
+def _cheapest_bands(size: int, new_size: int, *, of_one_more: int) -> list[slice]:
+    """The bands that take the least time.
+
+    Counted in multiplications per row, those of the padding included. To cut out the inputs of one
+    more band and to join its outputs takes the time of ``of_one_more``.
+    """
     weights, num_digits = lanczos_weights(size, new_size), len(_digits(size, new_size))
 
     def cost(bands: list[slice]) -> int:
-        return sum(
+        return of_one_more * len(bands) + sum(
             -(-num_digits * (band.stop - band.start) // _OUTPUTS_MULTIPLE)
+            * _OUTPUTS_MULTIPLE
             * int(np.count_nonzero(weights[band].any(0)))
             for band in bands
         )
@@ -173,17 +194,25 @@ def _band(
     weights = digits.reshape(-1, num_inputs)
     # XLA:CPU is some percent faster with outputs in full vectors (dhash at 32 pixels: 8 %).
     weights = np.pad(weights, ((0, -len(weights) % _OUTPUTS_MULTIPLE), (0, 0)))
-    # Flipping the highest bit subtracts 128 from every value.
-    signed = lax.slice_in_dim(values ^ 128, inputs.start, inputs.stop, axis=axis).view(jnp.int8)
-    # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at.
-    multiply = functools.partial(lax.dot_general, preferred_element_type=jnp.int32)
+    values = lax.slice_in_dim(values, inputs.start, inputs.stop, axis=axis)
+    offset = 0
+    if not (axis and _multiplies_unsigned()):
+        # Flipping the highest bit subtracts 128 from every value.
+        values, offset = (values ^ 128).view(jnp.int8), 128
+    # A product of 8-bit integers, summed in 32: exact, and what matrix units are fastest at. This
+    # precision keeps JAX from widening uint8 and int8 to a common type.
+    multiply = functools.partial(
+        lax.dot_general,
+        precision=lax.DotAlgorithmPreset.DEFAULT,
+        preferred_element_type=jnp.int32,
+    )
     if axis:
-        sums = multiply(signed, weights, (((1,), (1,)), ((), ())))
+        sums = multiply(values, weights, (((1,), (1,)), ((), ())))
     else:
-        sums = multiply(weights, signed, (((1,), (0,)), ((), ())))
+        sums = multiply(weights, values, (((1,), (0,)), ((), ())))
     # Fused with what follows, some shapes are more than XLA's GPU compiler can tile: an error.
     sums = lax.optimization_barrier(sums)
-    constant = np.int32(128 * exact.sum(1) + 2 ** (_FRACTION_BITS - 1))
+    constant = np.int32(offset * exact.sum(1) + 2 ** (_FRACTION_BITS - 1))
     total = jnp.asarray(constant if axis else constant[:, None])
     for place in range(num_digits):
         digit = lax.slice_in_dim(sums, place * num_outputs, (place + 1) * num_outputs, axis=axis)

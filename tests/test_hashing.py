@@ -251,11 +251,23 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     assert dhash(images[:0]).shape == (0, 8, 8)
 
 
-@pytest.mark.parametrize("matrix_unit", [False, True])
+# Of processors, and with an unsigned product also of versions of JAX.
+MULTIPLIES = {"vectors": (False, False), "matrices": (True, False)}
+if jax.__version_info__ >= (0, 10, 1):
+    MULTIPLIES["unsigned vectors"] = (False, True)
+
+
+def multiply_by(way, patch, asked):
+    matrix_unit, unsigned = MULTIPLIES[way]
+    patch.setattr(resampling, "_has_matrix_unit", lambda: asked.append(way) or matrix_unit)
+    patch.setattr(resampling, "_multiplies_unsigned", lambda: unsigned)
+
+
+@pytest.mark.parametrize("way", MULTIPLIES)
 @pytest.mark.parametrize("name", hashing.HASHES)
-def test_batches_sharded_over_an_explicit_mesh(name, matrix_unit, monkeypatch):
+def test_batches_sharded_over_an_explicit_mesh(name, way, monkeypatch):
     asked = []
-    monkeypatch.setattr(resampling, "_has_matrix_unit", lambda: asked.append(name) or matrix_unit)
+    multiply_by(way, monkeypatch, asked)
     # Else what was traced for this machine's own processor would be used.
     hashing._decide.clear_cache()
     images = make_images("random", count=16)
@@ -298,12 +310,13 @@ def test_sums_of_large_pictures_do_not_overflow():
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_what_may_have_channels_is_hashed_with_a_warning(width):
     images = make_images("random", shape=(9, width), count=3)[..., 0]
+    dhash = functools.partial(hashing.dhash, pillow=INSTALLED)
     with pytest.warns(UserWarning, match=r"taken for gray pictures . pixels wide: .*convert\('RGB"):
-        together = hashing.dhash(images)
+        together = dhash(images)
     np.testing.assert_array_equal(together, of_imagehash("dhash", images, 8).reshape(3, 8, 8))
     # No question, and no warning, which would be an error.
-    np.testing.assert_array_equal(jax.vmap(hashing.dhash)(images), together)
-    np.testing.assert_array_equal(hashing.dhash(images[0]), together[0])
+    np.testing.assert_array_equal(jax.vmap(dhash)(images), together)
+    np.testing.assert_array_equal(dhash(images[0]), together[0])
 
 
 def test_a_hash_is_compiled_as_one_program_and_once_for_a_size(caplog):
@@ -368,22 +381,48 @@ def test_the_pillow_generation_decides():
     new_size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     levels=st.sampled_from([2, 256]),
     seed=st.integers(0, 2**32 - 1),
-    matrix_unit=st.booleans(),
+    way=st.sampled_from(sorted(MULTIPLIES)),
 )
 # As whash reduces, in many bands; and short rows, several together.
-@example(size=(7, 300), new_size=(5, 256), levels=256, seed=0, matrix_unit=False)
-@example(size=(8, 32), new_size=(8, 9), levels=256, seed=0, matrix_unit=True)
-def test_resize_is_pillows(size, new_size, levels, seed, matrix_unit):
+@example(size=(7, 300), new_size=(5, 256), levels=256, seed=0, way="vectors")
+@example(size=(8, 32), new_size=(8, 9), levels=256, seed=0, way="matrices")
+def test_resize_is_pillows(size, new_size, levels, seed, way):
     values = np.random.default_rng(seed).integers(0, levels, size) * (255 // (levels - 1))
     values = values.astype(np.uint8)
     height, width = new_size
     generation = PILLOW_GENERATIONS[INSTALLED]
     fixed = functools.partial(resize, height=height, width=width, generation=generation)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resampling, "_has_matrix_unit", lambda: matrix_unit)
+        multiply_by(way, patch, [])
         resized = jax.jit(fixed)(values)
     expected = Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(resized, np.asarray(expected))
+
+
+@pytest.mark.parametrize("way", MULTIPLIES)
+def test_rows_are_cut_into_bands_where_that_saves_more_than_it_costs(way, monkeypatch):
+    multiply_by(way, monkeypatch, [])
+    bands = {size: len(resampling._bands(size, 32)) for size in (64, 128, 256)}
+    matrices = way == "matrices"
+    assert bands == {64: 1, 128: 4 if way == "vectors" else 1, 256: 1 if matrices else 4}
+
+
+@pytest.mark.parametrize(
+    ("features", "version", "unsigned"),
+    [
+        ("avx2 avx512_vnni", (0, 10, 1), True),
+        ("avx2 avx512_vnni", (0, 10, 0), False),
+        ("avx2 avx512f", (0, 11, 0), False),
+        ("avx512_vnni amx_int8", (0, 11, 0), False),
+    ],
+)
+def test_unsigned_products_are_for_processors_that_have_them(
+    features, version, unsigned, monkeypatch
+):
+    monkeypatch.setattr(resampling.processor, "features", lambda: features)
+    monkeypatch.setattr(resampling, "_has_matrix_unit", resampling._has_matrix_unit.__wrapped__)
+    monkeypatch.setattr(jax, "__version_info__", version)
+    assert resampling._multiplies_unsigned() == unsigned
 
 
 def test_weights_of_a_picture_kept_at_its_size_are_one():
