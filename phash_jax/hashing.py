@@ -16,7 +16,8 @@ Every hash takes the same arguments (except colorhash, which has ``binbits`` and
 Every hash returns bool ``[..., rows, columns]``, the array ``ImageHash.hash``. It raises TypeError
 if images are not uint8 or the hash size is not a whole number, and ValueError for any other invalid
 shape, hash size or generation, and where a sum would overflow int32. All can be used inside
-``jit``, ``vmap`` and ``shard_map``; each is compiled once for each shape of its images.
+``jit``, ``vmap`` and ``shard_map``; each is compiled once for each shape of its images. Outside of
+them, on CPU, many images are hashed some megabytes at a time.
 """
 
 import functools
@@ -37,6 +38,9 @@ from phash_jax.resampling import PILLOW_GENERATIONS, PillowGeneration, gray, res
 _LOW_FREQUENCY_FACTOR = 4
 _MOST_VALUES_COMPARED = 256
 _TAIL = 2**12
+# Of images that are hashed together on CPU. What is computed from more than the caches hold goes to
+# memory that the system hands out anew every time.
+_BYTES_AT_ONCE = 3 * 2**20
 # Gray, gray with transparency, and RGB with transparency, as Pillow's pictures become arrays.
 _CHANNELS_OF_OTHERS = (1, 2, 4)
 
@@ -323,6 +327,30 @@ def _decide(
     return decision if with_margin else decision.bits
 
 
+def _in_pieces(images: np.ndarray | jax.Array) -> bool:
+    """Whether they are many, and values in the memory of a CPU, of no particular device."""
+    if isinstance(images, jax.core.Tracer) or images.nbytes <= _BYTES_AT_ONCE:
+        return False
+    if isinstance(jnp.asarray(np.uint8(0)), jax.core.Tracer):
+        # A constant of a program that is being traced.
+        return False
+    if isinstance(images, np.ndarray):
+        return jax.default_backend() == "cpu"
+    return not images.committed and all(device.platform == "cpu" for device in images.devices())
+
+
+def _decide_in_pieces(decide: Callable, images: np.ndarray) -> Array | Decision:
+    """``decide`` of some images at a time: ``_BYTES_AT_ONCE``, or one image that has more."""
+    number, at_once = len(images), max(1, _BYTES_AT_ONCE // images[0].nbytes)
+    # Of one length, so that one program does: the last one may begin with images decided before.
+    length = -(-number // -(-number // at_once))
+    starts = [min(start, number - length) for start in range(0, number, length)]
+    pieces = [jax.tree.map(np.asarray, decide(images[s : s + length])) for s in starts]
+    decided_before = length * len(starts) - number
+    pieces[-1] = jax.tree.map(lambda leaf: leaf[decided_before:], pieces[-1])
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *pieces)
+
+
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):
     """``of_one`` over all leading axes of ``images``, bits only unless the margin is asked for."""
     if "hash_size" in static:
@@ -344,9 +372,13 @@ def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool
         )
     generation = choose(PILLOW_GENERATIONS, pillow, "pillow")
     batch = images.shape[: images.ndim - trailing]
-    flat = jnp.asarray(images).reshape(-1, *images.shape[images.ndim - trailing :])
     static = tuple(sorted((static | {"generation": generation}).items()))
-    decided = _decide(flat, of_one=of_one, static=static, with_margin=with_margin)
+    decide = functools.partial(_decide, of_one=of_one, static=static, with_margin=with_margin)
+    flat = (-1, *images.shape[images.ndim - trailing :])
+    if _in_pieces(images):
+        decided = _decide_in_pieces(decide, np.asarray(images).reshape(flat))
+    else:
+        decided = decide(jnp.asarray(images).reshape(flat))
     return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), decided)
 
 

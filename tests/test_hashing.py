@@ -251,6 +251,47 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     assert dhash(images[:0]).shape == (0, 8, 8)
 
 
+@pytest.mark.parametrize("number", [7, 8, 23])
+@pytest.mark.parametrize("name", ["dhash", "phash", "colorhash"])
+def test_many_images_are_hashed_some_at_a_time(name, number, monkeypatch):
+    images = make_images("drawn", shape=(20, 24), count=24)[:number]
+    hash_all = functools.partial(hashing.HASHES[name], pillow=INSTALLED, with_margin=True)
+    together = hash_all(images)
+    lengths, decide = [], hashing._decide
+    monkeypatch.setattr(
+        hashing, "_decide", lambda part, **how: lengths.append(len(part)) or decide(part, **how)
+    )
+    monkeypatch.setattr(hashing, "_BYTES_AT_ONCE", 7 * images[0].nbytes + 5)
+    for batch in (images, jnp.asarray(images), np.asfortranarray(images)):
+        lengths.clear()
+        in_pieces = hash_all(batch)
+        assert lengths == {7: [7], 8: [4, 4], 23: [6, 6, 6, 6]}[number]
+        jax.tree.map(np.testing.assert_array_equal, in_pieces, together)
+        assert all(isinstance(leaf, jax.Array) for leaf in in_pieces)
+    folded = hash_all(images[:number, None])
+    assert folded.bits.shape == (number, 1, *together.bits.shape[1:])
+    np.testing.assert_array_equal(folded.bits[:, 0], together.bits)
+    bits = hashing.HASHES[name](images, pillow=INSTALLED)
+    np.testing.assert_array_equal(bits, together.bits)
+
+
+def test_images_of_a_device_or_of_a_program_are_hashed_together(monkeypatch):
+    images = make_images("random", count=6)
+    dhash = functools.partial(hashing.dhash, pillow=INSTALLED)
+    expected = np.asarray(dhash(images))
+    monkeypatch.setattr(hashing, "_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(hashing, "_decide_in_pieces", None)
+    device = jax.devices()[3]
+    placed = dhash(jax.device_put(images, device))
+    assert placed.devices() == {device}
+    np.testing.assert_array_equal(placed, expected)
+    held = jnp.asarray(images)
+    np.testing.assert_array_equal(jax.jit(dhash)(held), expected)
+    np.testing.assert_array_equal(jax.jit(lambda: dhash(images))(), expected)
+    np.testing.assert_array_equal(jax.jit(lambda: dhash(held))(), expected)
+    np.testing.assert_array_equal(jax.vmap(dhash)(held), expected)
+
+
 # Of processors, and with an unsigned product also of versions of JAX.
 MULTIPLIES = {"vectors": (False, False), "matrices": (True, False)}
 if jax.__version_info__ >= (0, 10, 1):
