@@ -251,8 +251,7 @@ def test_batches_of_any_shape_in_jit_vmap_and_shard_map():
     assert dhash(images[:0]).shape == (0, 8, 8)
 
 
-@pytest.mark.parametrize("number", [7, 8, 23])
-@pytest.mark.parametrize("name", ["dhash", "phash", "colorhash"])
+@pytest.mark.parametrize(("name", "number"), [("dhash", 7), ("phash", 8), ("dhash", 23)])
 def test_many_images_are_hashed_some_at_a_time(name, number, monkeypatch):
     images = make_images("drawn", shape=(20, 24), count=24)[:number]
     hash_all = functools.partial(hashing.HASHES[name], pillow=INSTALLED, with_margin=True)
@@ -268,7 +267,7 @@ def test_many_images_are_hashed_some_at_a_time(name, number, monkeypatch):
         assert lengths == {7: [7], 8: [4, 4], 23: [6, 6, 6, 6]}[number]
         jax.tree.map(np.testing.assert_array_equal, in_pieces, together)
         assert all(isinstance(leaf, jax.Array) for leaf in in_pieces)
-    folded = hash_all(images[:number, None])
+    folded = hash_all(images[:, None])
     assert folded.bits.shape == (number, 1, *together.bits.shape[1:])
     np.testing.assert_array_equal(folded.bits[:, 0], together.bits)
     bits = hashing.HASHES[name](images, pillow=INSTALLED)
