@@ -6,6 +6,8 @@ from concrete arrays only.
 
 import math
 import operator
+import string
+from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 import jax
@@ -16,6 +18,7 @@ from jaxtyping import Array, Bool, Shaped, UInt32
 from phash_jax.checks import whole_number
 
 _WORD = 32
+_HEXADECIMAL = frozenset(string.hexdigits)
 
 
 def pack(bits: Shaped[Any, "*batch rows columns"]) -> UInt32[Array, "*batch words"]:
@@ -92,52 +95,81 @@ def to_hex(bits: Shaped[Any, "*batch rows columns"]) -> str | Shaped[np.ndarray,
 
 
 def from_int(
-    value: SupportsIndex, *, shape: tuple[SupportsIndex, SupportsIndex]
-) -> Bool[np.ndarray, "rows columns"]:
-    """The inverse of ``to_int``, for one hash.
+    values: Any, *, shape: tuple[SupportsIndex, SupportsIndex]
+) -> Bool[np.ndarray, "*batch rows columns"]:
+    """The inverse of ``to_int``: of one whole number, or of an array or list of them.
 
     Raises:
-        ValueError: the value is negative or has more bits than the shape.
-        TypeError: the value is not a whole number.
+        ValueError: a value is negative or has more bits than the shape.
+        TypeError: a value is not a whole number.
     """
-    rows, columns = _rows_and_columns(shape)
-    size, value = rows * columns, operator.index(value)
-    if not 0 <= value < 2**size:
-        raise ValueError(f"{value} is not a hash of {rows} x {columns} bits")
-    data = np.frombuffer(value.to_bytes(-(-size // 8), "big"), np.uint8)
-    return np.unpackbits(data)[-size:].astype(bool).reshape(rows, columns)
+    return _from_each(_of_int, values, shape)
 
 
 def from_bytes(
-    data: bytes, *, shape: tuple[SupportsIndex, SupportsIndex]
-) -> Bool[np.ndarray, "rows columns"]:
-    """The inverse of ``to_bytes``, for one hash.
+    data: Any, *, shape: tuple[SupportsIndex, SupportsIndex]
+) -> Bool[np.ndarray, "*batch rows columns"]:
+    """The inverse of ``to_bytes``: of one hash's bytes, or of an object array or list of them.
 
     Raises:
         ValueError: the bytes are too few or too many for the shape, or their padding is not 0.
+        TypeError: something is not bytes.
     """
-    rows, columns = _rows_and_columns(shape)
-    wanted = -(-rows * columns // 8)
-    if len(data) != wanted:
-        raise ValueError(f"a hash of {rows} x {columns} bits is {wanted} bytes, got {len(data)}")
-    return from_int(int.from_bytes(data, "big"), shape=shape)
+    if isinstance(data, bytearray | memoryview):
+        data = bytes(data)
+    return _from_each(_of_bytes, data, shape)
 
 
 def from_hex(
-    text: str, *, shape: tuple[SupportsIndex, SupportsIndex] = (8, 8)
-) -> Bool[np.ndarray, "rows columns"]:
-    """The inverse of ``to_hex``, for one hash: ImageHash's text to bits.
+    texts: Any, *, shape: tuple[SupportsIndex, SupportsIndex] = (8, 8)
+) -> Bool[np.ndarray, "*batch rows columns"]:
+    """The inverse of ``to_hex``: ImageHash's text to bits, one or an array or list of them.
 
     Raises:
-        ValueError: the text is not as many hexadecimal digits as the shape asks for.
+        ValueError: a text is not as many hexadecimal digits as the shape asks for.
+        TypeError: something is not text.
     """
-    rows, columns = _rows_and_columns(shape)
+    return _from_each(_of_hex, texts, shape)
+
+
+def _of_int(value: Any, rows: int, columns: int) -> bytes:
+    size, value = rows * columns, operator.index(value)
+    if not 0 <= value < 2**size:
+        raise ValueError(f"{value} is not a hash of {rows} x {columns} bits")
+    return value.to_bytes(-(-size // 8), "big")
+
+
+def _of_bytes(data: Any, rows: int, columns: int) -> bytes:
+    if not isinstance(data, bytes):
+        raise TypeError(f"a hash is wanted as bytes, got {data!r}")
+    wanted = -(-rows * columns // 8)
+    if len(data) != wanted:
+        raise ValueError(f"a hash of {rows} x {columns} bits is {wanted} bytes, got {len(data)}")
+    return _of_int(int.from_bytes(data, "big"), rows, columns)
+
+
+def _of_hex(text: Any, rows: int, columns: int) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"a hash is wanted as hexadecimal text, got {text!r}")
     wanted = -(-rows * columns // 4)
-    if len(text) != wanted or not set(text) <= set("0123456789abcdefABCDEF"):
+    if len(text) != wanted or not _HEXADECIMAL.issuperset(text):
         raise ValueError(
             f"a hash of {rows} x {columns} bits is {wanted} hexadecimal digits, got {text!r}"
         )
-    return from_int(int(text, 16), shape=shape)
+    return _of_int(int(text, 16), rows, columns)
+
+
+def _from_each(
+    of_one: Callable[..., bytes], values: Any, shape: tuple[SupportsIndex, SupportsIndex]
+) -> Bool[np.ndarray, "*batch rows columns"]:
+    """The bits of one value, or of each of many, by the function that makes bytes of one."""
+    rows, columns = _rows_and_columns(shape)
+    # As objects: NumPy's own bytes lose the zeros at their end.
+    values = np.array(values, object)
+    data = b"".join(of_one(value, rows, columns) for value in values.ravel())
+    packed = np.frombuffer(data, np.uint8).reshape(values.size, -(-rows * columns // 8))
+    bits = np.unpackbits(packed, axis=-1)[:, packed.shape[-1] * 8 - rows * columns :]
+    return bits.astype(bool).reshape(*values.shape, rows, columns)
 
 
 def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:

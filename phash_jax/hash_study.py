@@ -75,7 +75,7 @@ def distances(words: UInt32[np.ndarray, "n words"]) -> list[tuple[int, int]]:
 
 def published_distances() -> dict[str, tuple[int, int]]:
     """Distances of Fig 4.1's strings from the original's, in hexadecimal digits and in bits."""
-    bits = np.stack([codes.from_hex(text) for text in FIG_4_1.values()])
+    bits = codes.from_hex(list(FIG_4_1.values()))
     words = np.asarray(codes.pack(jax.numpy.asarray(bits)))
     return dict(zip(FIG_4_1, distances(words), strict=True))
 

@@ -42,10 +42,25 @@ def test_batches_keep_their_shape():
         values = function(bits)
         assert values.shape == (2, 3)
         assert values[1, 2] == function(bits[1, 2])
+    for back, values in (
+        (codes.from_hex, codes.to_hex(bits)),
+        (codes.from_hex, codes.to_hex(bits).astype(str)),
+        (codes.from_hex, codes.to_hex(bits).tolist()),
+        (codes.from_int, codes.to_int(bits)),
+        (codes.from_int, codes.to_int(bits).astype(np.uint64)),
+        (codes.from_bytes, codes.to_bytes(bits)),
+        (codes.from_bytes, codes.to_bytes(bits).tolist()),
+    ):
+        np.testing.assert_array_equal(back(values, shape=(8, 8)), bits)
+        np.testing.assert_array_equal(back(values[1][2], shape=(8, 8)), bits[1, 2])
+        assert back(values[:0], shape=(8, 8)).shape[-2:] == (8, 8)
     words = codes.pack(jnp.asarray(bits))
     assert words.shape == (2, 3, 2)
     np.testing.assert_array_equal(codes.unpack(words, shape=(8, 8)), bits)
     assert codes.to_hex(bits[:0]).shape == (0, 3)
+    # Zeros at the end of bytes, and at the beginning of what is padded.
+    few = np.zeros((4, 3, 3), bool)
+    np.testing.assert_array_equal(codes.from_bytes(codes.to_bytes(few), shape=(3, 3)), few)
 
 
 def test_what_is_not_0_is_a_bit_in_every_form():
@@ -86,6 +101,8 @@ def test_text_of_real_hashes():
         (lambda: codes.from_hex("fffffffffffffff_"), "16 hexadecimal digits"),
         (lambda: codes.from_hex("ff", shape=(5, 1)), "not a hash of 5 x 1 bits"),
         (lambda: codes.from_int(-1, shape=(8, 8)), "-1 is not a hash of 8 x 8 bits"),
+        (lambda: codes.from_hex(["0" * 16, "f"]), "16 hexadecimal digits, got 'f'"),
+        (lambda: codes.from_int([3, 16], shape=(2, 2)), "16 is not a hash of 2 x 2 bits"),
         (lambda: codes.from_bytes(b"123", shape=(8, 8)), "8 x 8 bits is 8 bytes, got 3"),
         (
             lambda: codes.unpack(jnp.zeros(3, jnp.uint32), shape=(8, 8)),
@@ -105,6 +122,20 @@ def test_text_of_real_hashes():
 )
 def test_what_is_no_hash_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: codes.from_hex(["0" * 16, None]), "hexadecimal text, got None"),
+        (lambda: codes.from_hex(5), "hexadecimal text, got 5"),
+        (lambda: codes.from_bytes(["0" * 8], shape=(8, 8)), "as bytes, got '00000000'"),
+        (lambda: codes.from_int([2.0], shape=(8, 8)), "float"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 
