@@ -1,11 +1,12 @@
-"""Time to find all pairs of codes within a radius, against faiss-cpu and NumPy, in the same run.
+"""Time to find all pairs within a radius, and the nearest codes, against faiss-cpu and NumPy.
 
     pip install -e ".[benchmarks]"
     python benchmarks/hamming.py
 
 On a CPU this runs once with one core and once with two, each in a process of its own that is bound
 to its cores before JAX starts. Rounds alternate, and the ratio is taken within each round. All
-search the same codes, random ones and planted near-duplicates, and must find the same pairs.
+search the same codes, random ones and planted near-duplicates, and must find the same pairs and the
+same nearest distances.
 ``IndexBinaryFlat.range_search`` of faiss lists pairs; its time is compared with counting as well as
 with listing, and it cannot look at each pair only once. NumPy is timed on a tenth of the codes.
 Without faiss the other rows are still printed.
@@ -36,6 +37,7 @@ NUMPY_SHARE = 10
 FLOOR_WORDS = {"cpu": 2**20}
 MANY_FLOOR_WORDS = 2**24
 FLOOR_REPEATS = 20
+NEAREST, QUERIES = 3, 5000
 
 
 def make_codes(number: int, words: int, radius: int) -> np.ndarray:
@@ -117,6 +119,44 @@ def check_pairs(codes: np.ndarray, radius: int) -> None:
     assert found.total == len(left)
     for ours, theirs in zip(found[:3], (left, right, distances), strict=True):
         np.testing.assert_array_equal(ours, theirs[order])
+
+
+def measure_nearest(codes: np.ndarray, rounds: int) -> dict | None:
+    """The codes nearest to some of them, by turns with ``IndexBinaryFlat.search`` of faiss."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    from phash_jax import hamming
+
+    data = codes.view(np.uint8)
+    index = faiss.IndexBinaryFlat(8 * data.shape[1])
+    index.add(data)
+    # The last ones, which have near-duplicates.
+    queries = codes[-QUERIES:]
+    expected, _ = index.search(data[-QUERIES:], NEAREST)
+    found = hamming.k_nearest(queries, codes, k=NEAREST)  # compiles
+    np.testing.assert_array_equal(found.distance, expected)
+    seconds, ratios = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        hamming.k_nearest(queries, codes, k=NEAREST)
+        between = time.perf_counter()
+        # Threads of a library may spin for a while after its last operation.
+        time.sleep(0.2)
+        theirs = time.perf_counter()
+        index.search(data[-QUERIES:], NEAREST)
+        theirs = time.perf_counter() - theirs
+        time.sleep(0.2)
+        seconds.append(between - start)
+        ratios.append(seconds[-1] / theirs)
+    low, middle, high = (float(q) for q in np.quantile(ratios, (0, 0.5, 1)))
+    print(
+        f"the {NEAREST} nearest of {len(queries)} of them: {np.median(seconds):.3f} s, "
+        f"{middle:.2f} of the time of faiss search ({low:.2f}-{high:.2f})",
+        flush=True,
+    )
+    return {"seconds": float(np.median(seconds)), "ratio_to_faiss": [low, middle, high]}
 
 
 def measure(arguments: argparse.Namespace) -> dict:
@@ -201,6 +241,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         "cores": num_cores,
         "pairs_in_order": totals["count"],
         "rows": rows,
+        "nearest": measure_nearest(codes, arguments.rounds),
     }
 
 

@@ -33,7 +33,9 @@ _WORDS_UNROLLED = 64
 _MOST_BYTES_OF_HITS = 2**24
 _MOST_CHUNKS_OF_HITS = 16
 _HITS_AT_ONCE = 2**12
-_NEAREST_QUERIES, _NEAREST_CODES = 128, 4096
+_NEAREST_QUERIES, _NEAREST_GROUPS = 128, 4096
+# Of all groups in which the nearest codes of a query are sought, together.
+_MEMBERS = 4096
 
 
 class _Tile(NamedTuple):
@@ -241,13 +243,26 @@ def k_nearest(
     mesh = _mesh(devices)
     if not len(queries):
         return Nearest(*np.zeros((2, 0, k), np.int32))
-    size = _power_of_two(len(queries), at_most=_NEAREST_QUERIES)
-    tile = _power_of_two(len(codes), at_most=_NEAREST_CODES)
-    tiles = np.pad(codes, ((0, -len(codes) % tile), (0, 0))).reshape(-1, tile, codes.shape[1])
+    num_words, tile = codes.shape[1], _tile(mesh, codes.shape[1])
+    size = _power_of_two(len(queries), at_most=min(tile.lanes, _NEAREST_QUERIES))
+    group = _power_of_two(_WORD, at_most=max(1, min(_WORDS_UNROLLED // num_words, _MEMBERS // k)))
+    num_groups = -(-len(codes) // group)
+    length = _power_of_two(num_groups, at_most=_NEAREST_GROUPS)
+    # Repeated, the last code does not come nearer.
+    tiles = np.pad(codes, ((0, -len(codes) % (group * length)), (0, 0)), mode="edge")
+    tiles = tiles.reshape(-1, length, group, num_words)
     tiles, number = _on_all((tiles, np.int32(len(codes))), mesh)
     # The caller may be within a mesh of its own.
     with jax.set_mesh(mesh):
-        index, bits = _nearest(mesh, _deal(queries, size, mesh), tiles, number, k=k)
+        index, bits = _nearest(
+            mesh,
+            tile.in_steps,
+            _deal(queries, size, mesh),
+            tiles,
+            number,
+            k=k,
+            num_chosen=min(k, num_groups),
+        )
     return Nearest(_collect(index, len(queries)), _collect(bits, len(queries)))
 
 
@@ -441,19 +456,26 @@ def _bits(differing: UInt32[Array, "*batch words"]) -> Int32[Array, "*batch"]:
     return jnp.sum(lax.population_count(differing), axis=-1, dtype=jnp.int32)
 
 
-def _within(
-    lanes: UInt32[Array, "words lanes"],
-    rows: UInt32[Array, "*rows words"],
-    radii: Int32[Array, "*rows"],
-) -> Bool[Array, "*rows lanes"]:
-    """Which lanes are within the radius of the rows.
+def _apart(
+    lanes: UInt32[Array, "words lanes"], rows: UInt32[Array, "*rows words"]
+) -> Int32[Array, "*rows lanes"]:
+    """How many bits differ.
 
     Words are written out: so all that lies between them and what is made of the result stays in
     registers.
     """
     differing = [rows[..., w, None] ^ lanes[w] for w in range(len(lanes))]
     bits = functools.reduce(jnp.add, map(lax.population_count, differing))
-    return bits.astype(jnp.int32) <= radii[..., None]
+    return bits.astype(jnp.int32)
+
+
+def _within(
+    lanes: UInt32[Array, "words lanes"],
+    rows: UInt32[Array, "*rows words"],
+    radii: Int32[Array, "*rows"],
+) -> Bool[Array, "*rows lanes"]:
+    """Which lanes are within the radius of the rows."""
+    return _apart(lanes, rows) <= radii[..., None]
 
 
 def _within_each(
@@ -537,47 +559,75 @@ def _hits(
     return _over_devices(lambda share: lax.map(of_chunk, share), mesh)(lanes)
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="k")
+@functools.partial(jax.jit, static_argnums=(0, 1), static_argnames=("k", "num_chosen"))
 def _nearest(
     mesh: Mesh,
+    in_steps: bool,
     queries: UInt32[Array, "devices chunks words queries"],
-    tiles: UInt32[Array, "tiles size words"],
+    tiles: UInt32[Array, "tiles groups group words"],
     num_codes: Int32[ArrayLike, ""],
     *,
     k: int,
+    num_chosen: int,
 ) -> tuple[Int32[Array, "devices chunks queries k"], Int32[Array, "devices chunks queries k"]]:
-    num_tiles, size, _ = tiles.shape
+    """The nearest codes, sought only in the groups whose nearest codes are nearest.
 
-    def of_chunk(queries):
+    A code that is not in the first ``k`` groups, by their least distance and then by their index,
+    has a code before it in each of these.
+    """
+    num_tiles, num_groups, group, num_words = tiles.shape
+
+    def of_chunk(queries, codes):
+        def at_once(groups):
+            return _apart(queries, groups).min(1)
+
+        def step_by_step(groups):
+            def least(rows):
+                return functools.reduce(jnp.minimum, [_apart(queries, row) for row in rows])
+
+            return lax.map(least, groups)
+
+        least_apart = step_by_step if in_steps else at_once
+
         def merge(best, numbered_tile):
-            index, codes = numbered_tile
-            index = index * size + jnp.arange(size, dtype=jnp.int32)
-            bits = _bits(queries.T[:, None] ^ codes).astype(jnp.float32)
-            bits = jnp.where(index < num_codes, bits, jnp.inf)
+            tile, groups = numbered_tile
+            index = tile * num_groups + jnp.arange(num_groups, dtype=jnp.int32)
+            nearness = jnp.where(index * group < num_codes, -least_apart(groups).T, -jnp.inf)
             # Of equal values top_k prefers those before: the lower indices.
-            candidates = jnp.concatenate([best[0], -bits], axis=1)
-            indices = jnp.concatenate([best[1], jnp.broadcast_to(index, bits.shape)], axis=1)
-            nearness, place = lax.top_k(candidates, k)
+            candidates = jnp.concatenate([best[0], nearness], axis=1)
+            indices = jnp.concatenate([best[1], jnp.broadcast_to(index, nearness.shape)], axis=1)
+            nearness, place = lax.top_k(candidates, num_chosen)
             return (nearness, jnp.take_along_axis(indices, place, axis=1)), None
 
-        shape = (queries.shape[1], k)
+        shape = (queries.shape[1], num_chosen)
         none = (jnp.full(shape, -jnp.inf, jnp.float32), jnp.zeros(shape, jnp.int32))
         numbered = (jnp.arange(num_tiles, dtype=jnp.int32), tiles)
-        (nearness, index), _ = lax.scan(merge, none, numbered)
-        return index, -nearness.astype(jnp.int32)
+        (_, chosen), _ = lax.scan(merge, none, numbered)
+        members = jnp.sort(chosen, axis=1)[..., None] * group + jnp.arange(group, dtype=jnp.int32)
+        members = members.reshape(len(members), num_chosen * group)
+        bits = _bits(queries.T[:, None] ^ codes[members]).astype(jnp.float32)
+        nearness, place = lax.top_k(jnp.where(members < num_codes, -bits, -jnp.inf), k)
+        return jnp.take_along_axis(members, place, axis=1), -nearness.astype(jnp.int32)
 
-    return _over_devices(lambda share: lax.map(of_chunk, share), mesh)(queries)
+    def of_share(chunks, codes):
+        return lax.map(lambda chunk: of_chunk(chunk, codes), chunks)
+
+    return _over_devices(of_share, mesh, tiles.reshape(-1, num_words))(queries)
 
 
-def _over_devices(of_share: Callable, mesh: Mesh) -> Callable:
-    """``of_share`` of each device's part of the first axis; closed-over arrays are on all."""
-    return jax.shard_map(
-        lambda *shares: jax.tree.map(
-            lambda leaf: leaf[None], of_share(*(share[0] for share in shares))
+def _over_devices(of_share: Callable, mesh: Mesh, *on_all: jax.Array) -> Callable:
+    """``of_share`` of each device's parts of the first axes, and of all of ``on_all``.
+
+    Closed-over arrays are on all devices too, but cannot be indexed by arrays.
+    """
+    mapped = jax.shard_map(
+        lambda shares, on_all: jax.tree.map(
+            lambda leaf: leaf[None], of_share(*(share[0] for share in shares), *on_all)
         ),
         mesh=mesh,
-        in_specs=PartitionSpec(_SHARD),
+        in_specs=(PartitionSpec(_SHARD), PartitionSpec()),
         out_specs=PartitionSpec(_SHARD),
         # No result depends on what other devices found.
         check_vma=False,
     )
+    return lambda *shares: mapped(shares, on_all)

@@ -234,11 +234,19 @@ def test_nearest_are_those_of_a_stable_sort(
     np.testing.assert_array_equal(found.distance, np.take_along_axis(matrix, index, 1))
 
 
-def test_equally_near_codes_come_by_index_across_tiles(monkeypatch):
-    monkeypatch.setattr(hamming, "_NEAREST_CODES", 16)
-    others = make_codes(0, 100, 1, num_random_bits=2)
-    found = hamming.k_nearest(others[:5], others, k=60)
-    expected = np.argsort(bits(others[:5], others), axis=1, kind="stable")[:, :60]
+@pytest.mark.parametrize("in_steps", [True, False])
+@pytest.mark.parametrize(("k", "members"), [(1, 4096), (7, 4096), (40, 128), (600, 4096)])
+def test_equally_near_codes_come_by_index_across_groups_and_tiles(
+    k, members, in_steps, monkeypatch
+):
+    monkeypatch.setattr(hamming, "_NEAREST_GROUPS", 4)
+    monkeypatch.setattr(hamming, "_MEMBERS", members)
+    monkeypatch.setitem(hamming._TILES, "cpu", hamming._TILES["cpu"]._replace(in_steps=in_steps))
+    # None is 0, so that no other is as near to 0 as padding would be.
+    others = make_codes(0, 650, 1, num_random_bits=3) | np.uint32(8)
+    queries = np.concatenate([others[::200], ~others[:2], np.zeros((1, 1), np.uint32)])
+    found = hamming.k_nearest(queries, others, k=k, devices=ONE)
+    expected = np.argsort(bits(queries, others), axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(found.index, expected)
 
 
