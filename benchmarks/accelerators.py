@@ -133,6 +133,7 @@ def programs(devices: Sequence[jax.Device]) -> dict[str, Callable[[], jax.stages
     )
     found["test original, 10 seeds"] = functools.partial(lower_test, 10, one)
     found["count_within, 50,000 codes"] = functools.partial(lower_count, one)
+    found["k_nearest, 50,000 codes"] = functools.partial(lower_nearest, one)
     return found
 
 
@@ -186,6 +187,23 @@ def lower_count(devices: Sequence[jax.Device]) -> jax.stages.Lowered:
         jax.ShapeDtypeStruct((1, chunks, size), jnp.int32, sharding=lanes),
         rows,
         radii,
+    )
+
+
+def lower_nearest(devices: Sequence[jax.Device]) -> jax.stages.Lowered:
+    """The ten nearest codes of 64 bits, as ``hamming.k_nearest`` seeks them."""
+    mesh = hamming._mesh(devices)
+    tile = hamming._tile(mesh, num_words=2)
+    queries, groups = hamming._NEAREST_QUERIES, hamming._NEAREST_GROUPS
+    lanes = NamedSharding(mesh, PartitionSpec(hamming._SHARD))
+    return hamming._nearest.lower(
+        mesh,
+        tile.in_steps,
+        jax.ShapeDtypeStruct((1, CODES // queries, 2, queries), jnp.uint32, sharding=lanes),
+        np.zeros((-(-CODES // (32 * groups)), groups, 32, 2), np.uint32),
+        np.int32(CODES),
+        k=10,
+        num_chosen=10,
     )
 
 

@@ -35,7 +35,7 @@ _MOST_CHUNKS_OF_HITS = 16
 _HITS_AT_ONCE = 2**12
 _NEAREST_QUERIES, _NEAREST_GROUPS = 128, 4096
 # Of all groups in which the nearest codes of a query are sought, together.
-_MEMBERS = 4096
+_NEAREST_MEMBERS = 4096
 
 
 class _Tile(NamedTuple):
@@ -245,7 +245,8 @@ def k_nearest(
         return Nearest(*np.zeros((2, 0, k), np.int32))
     num_words, tile = codes.shape[1], _tile(mesh, codes.shape[1])
     size = _power_of_two(len(queries), at_most=min(tile.lanes, _NEAREST_QUERIES))
-    group = _power_of_two(_WORD, at_most=max(1, min(_WORDS_UNROLLED // num_words, _MEMBERS // k)))
+    most = max(1, min(_WORDS_UNROLLED // num_words, _NEAREST_MEMBERS // k))
+    group = _power_of_two(_WORD, at_most=most)
     num_groups = -(-len(codes) // group)
     length = _power_of_two(num_groups, at_most=_NEAREST_GROUPS)
     # Repeated, the last code does not come nearer.

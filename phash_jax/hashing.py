@@ -331,7 +331,7 @@ def _in_pieces(images: np.ndarray | jax.Array) -> bool:
     """Whether they are many, and values in the memory of a CPU, of no particular device."""
     if isinstance(images, jax.core.Tracer) or images.nbytes <= _BYTES_AT_ONCE:
         return False
-    if isinstance(jnp.asarray(np.uint8(0)), jax.core.Tracer):
+    if isinstance(lax.iota(np.uint8, 1), jax.core.Tracer):
         # A constant of a program that is being traced.
         return False
     if isinstance(images, np.ndarray):
@@ -345,10 +345,12 @@ def _decide_in_pieces(decide: Callable, images: np.ndarray) -> Array | Decision:
     # Of one length, so that one program does: the last one may begin with images decided before.
     length = -(-number // -(-number // at_once))
     starts = [min(start, number - length) for start in range(0, number, length)]
-    pieces = [jax.tree.map(np.asarray, decide(images[s : s + length])) for s in starts]
     decided_before = length * len(starts) - number
-    pieces[-1] = jax.tree.map(lambda leaf: leaf[decided_before:], pieces[-1])
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *pieces)
+    # Nothing leaves the CPU's memory: no transfer that its user may have forbidden.
+    with jax.transfer_guard("allow"):
+        pieces = [jax.tree.map(np.asarray, decide(images[s : s + length])) for s in starts]
+        pieces[-1] = jax.tree.map(lambda leaf: leaf[decided_before:], pieces[-1])
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *pieces)
 
 
 def _hash(of_one: Callable, images: ArrayLike, *, pillow: str, with_margin: bool, **static):

@@ -83,6 +83,7 @@ def test_programs_are_compiled_for_a_device(benchmark, monkeypatch):
         "train original, 10 seeds",
         "test original, 10 seeds",
         "count_within, 50,000 codes",
+        "k_nearest, 50,000 codes",
     ):
         assert found[name]().as_text()
 

@@ -240,7 +240,7 @@ def test_equally_near_codes_come_by_index_across_groups_and_tiles(
     k, members, in_steps, monkeypatch
 ):
     monkeypatch.setattr(hamming, "_NEAREST_GROUPS", 4)
-    monkeypatch.setattr(hamming, "_MEMBERS", members)
+    monkeypatch.setattr(hamming, "_NEAREST_MEMBERS", members)
     monkeypatch.setitem(hamming._TILES, "cpu", hamming._TILES["cpu"]._replace(in_steps=in_steps))
     # None is 0, so that no other is as near to 0 as padding would be.
     others = make_codes(0, 650, 1, num_random_bits=3) | np.uint32(8)

@@ -267,6 +267,9 @@ def test_many_images_are_hashed_some_at_a_time(name, number, monkeypatch):
         assert lengths == {7: [7], 8: [4, 4], 23: [6, 6, 6, 6]}[number]
         jax.tree.map(np.testing.assert_array_equal, in_pieces, together)
         assert all(isinstance(leaf, jax.Array) for leaf in in_pieces)
+    held = jnp.asarray(images)
+    with jax.transfer_guard("disallow"):
+        np.testing.assert_array_equal(hash_all(held).bits, together.bits)
     folded = hash_all(images[:, None])
     assert folded.bits.shape == (number, 1, *together.bits.shape[1:])
     np.testing.assert_array_equal(folded.bits[:, 0], together.bits)
