@@ -67,6 +67,19 @@ def numpy_count(a: np.ndarray, b: np.ndarray, radius: int) -> int:
     return int(total)
 
 
+def faiss_index(codes: np.ndarray, num_cores: int):
+    """All codes, to be searched with so many threads; None where faiss is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    faiss.omp_set_num_threads(num_cores)
+    data = codes.view(np.uint8)
+    index = faiss.IndexBinaryFlat(8 * data.shape[1])
+    index.add(data)
+    return index
+
+
 def make_contenders(codes: np.ndarray, radius: int, num_cores: int) -> dict:
     """Functions without arguments that return the number of pairs, and how many each compares."""
     from phash_jax import hamming
@@ -87,32 +100,23 @@ def make_contenders(codes: np.ndarray, radius: int, num_cores: int) -> dict:
         "pairs": (lambda: listed(codes), every),
         "pairs, each pair once": (lambda: listed(None), once),
     }
-    try:
-        import faiss
-    except ImportError:
+    index, data = faiss_index(codes, num_cores), codes.view(np.uint8)
+    if index is None:
         print("faiss-cpu is not installed: no comparison")
     else:
-        faiss.omp_set_num_threads(num_cores)
-        data = codes.view(np.uint8)
-        index = faiss.IndexBinaryFlat(8 * data.shape[1])
-        index.add(data)
         # faiss counts distances below its radius.
         contenders[FAISS] = (lambda: len(index.range_search(data, radius + 1)[1]), every)
     return contenders
 
 
-def check_pairs(codes: np.ndarray, radius: int) -> None:
+def check_pairs(codes: np.ndarray, radius: int, num_cores: int) -> None:
     """Compares the pairs themselves, not only their number, with those of faiss."""
-    try:
-        import faiss
-    except ImportError:
+    index = faiss_index(codes, num_cores)
+    if index is None:
         return
     from phash_jax import hamming
 
-    data = codes.view(np.uint8)
-    index = faiss.IndexBinaryFlat(8 * data.shape[1])
-    index.add(data)
-    limits, distances, right = index.range_search(data, radius + 1)
+    limits, distances, right = index.range_search(codes.view(np.uint8), radius + 1)
     left = np.repeat(np.arange(len(codes)), np.diff(limits).astype(np.int64))
     order = np.lexsort((right, left))
     found = hamming.pairs_within(codes, codes, radius=radius, max_pairs=len(left))
@@ -121,35 +125,29 @@ def check_pairs(codes: np.ndarray, radius: int) -> None:
         np.testing.assert_array_equal(ours, theirs[order])
 
 
-def measure_nearest(codes: np.ndarray, rounds: int) -> dict | None:
+def measure_nearest(codes: np.ndarray, rounds: int, num_cores: int) -> dict | None:
     """The codes nearest to some of them, by turns with ``IndexBinaryFlat.search`` of faiss."""
-    try:
-        import faiss
-    except ImportError:
+    index = faiss_index(codes, num_cores)
+    if index is None:
         return None
     from phash_jax import hamming
 
-    data = codes.view(np.uint8)
-    index = faiss.IndexBinaryFlat(8 * data.shape[1])
-    index.add(data)
     # The last ones, which have near-duplicates.
     queries = codes[-QUERIES:]
-    expected, _ = index.search(data[-QUERIES:], NEAREST)
+    expected, _ = index.search(queries.view(np.uint8), NEAREST)
     found = hamming.k_nearest(queries, codes, k=NEAREST)  # compiles
     np.testing.assert_array_equal(found.distance, expected)
     seconds, ratios = [], []
     for _ in range(rounds):
         start = time.perf_counter()
         hamming.k_nearest(queries, codes, k=NEAREST)
-        between = time.perf_counter()
-        # Threads of a library may spin for a while after its last operation.
+        seconds.append(time.perf_counter() - start)
+        # The threads of a library keep spinning for a while after its last operation.
         time.sleep(0.2)
-        theirs = time.perf_counter()
-        index.search(data[-QUERIES:], NEAREST)
-        theirs = time.perf_counter() - theirs
+        start = time.perf_counter()
+        index.search(queries.view(np.uint8), NEAREST)
+        ratios.append(seconds[-1] / (time.perf_counter() - start))
         time.sleep(0.2)
-        seconds.append(between - start)
-        ratios.append(seconds[-1] / theirs)
     low, middle, high = (float(q) for q in np.quantile(ratios, (0, 0.5, 1)))
     print(
         f"the {NEAREST} nearest of {len(queries)} of them: {np.median(seconds):.3f} s, "
@@ -176,7 +174,7 @@ def measure(arguments: argparse.Namespace) -> dict:
     for name, total in totals.items():
         expected = each_pair_once if "once" in name else totals["count"]
         assert total == expected, f"{name} found {total} pairs, not {expected}"
-    check_pairs(codes, arguments.radius)
+    check_pairs(codes, arguments.radius, num_cores)
     tenth = codes[: len(codes) // NUMPY_SHARE]
     scale = len(codes) / len(tenth)
     if device.platform == "cpu":
@@ -241,7 +239,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         "cores": num_cores,
         "pairs_in_order": totals["count"],
         "rows": rows,
-        "nearest": measure_nearest(codes, arguments.rounds),
+        "nearest": measure_nearest(codes, arguments.rounds, num_cores),
     }
 
 
