@@ -364,7 +364,7 @@ def test_a_field_that_some_run_leaves_open_is_taken(only, given, has_effect):
         ("distilled_phash", "train.teacher_share", ""),
         ("original", "train.prefetch", ""),
         ("original", "published", "no effect with data.name=synthetic: add --config.data.name=cif"),
-        ("cifar10", "published", ""),
+        ("cifar10", "test_sets", ""),
     ],
 )
 def test_a_field_that_nothing_reads_is_refused(config, given, message):

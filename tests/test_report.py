@@ -29,7 +29,7 @@ def test_on_which_side_of_zero_an_interval_ends_is_seen():
 def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     make_workdir(tmp_path / "a", "original")
     make_workdir(tmp_path / "b", "phash", 1)
-    make_workdir(tmp_path / "c", "cifar10", finished=False)
+    make_workdir(tmp_path / "c", "augmented", finished=False)
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "results.json").write_text("{")
     workdirs = [tmp_path / name for name in ("a", "b", "c", "d", "e")]
@@ -54,7 +54,7 @@ def test_report_compares_workdirs_and_says_which_are_missing(tmp_path):
     assert rows["test accuracy, contrast_200"][1::2] == ["49.6 %", "-"]
     assert rows["steps to 90 %, one logged batch"] == ["900, 900", "9000", "900", "3600"]
     assert rows["training loss"][1::2] == ["0.32", "0.03"]
-    assert "- cifar10: not finished: 900 steps in" in text
+    assert "- augmented: not finished: 900 steps in" in text
     assert "results.json is damaged" in text
     assert f"- e: no run in {tmp_path / 'e'}" in text
 
@@ -437,7 +437,7 @@ def test_published_numbers_are_for_the_studys_classes():
 def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     make_workdir(tmp_path / "good", "original")
     make_workdir(tmp_path / "half", "phash", finished=False)
-    make_workdir(tmp_path / "failed", "cifar10", finished=False)
+    make_workdir(tmp_path / "failed", "augmented", finished=False)
     results.write_failure(tmp_path / "failed", ValueError("the loss is not finite"))
     make_workdir(tmp_path / "cut", "original")
     (tmp_path / "cut" / "metrics.jsonl").write_text('{"step": 1\n{"step": 2}\n')
@@ -447,7 +447,7 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     report.write(tmp_path / "out", [tmp_path / name for name in names])
     markdown = (tmp_path / "out" / "report.md").read_text()
     assert f"- phash: not finished: 900 steps in {tmp_path / 'half'}\n" in markdown
-    assert "- cifar10: failed: the loss is not finite\n" in markdown
+    assert "- augmented: failed: the loss is not finite\n" in markdown
     assert "- original (cut): " in markdown
     assert "metrics.jsonl is damaged (line 1 is not JSON" in markdown
     assert f"- missing: no run in {tmp_path / 'missing'}\n" in markdown
