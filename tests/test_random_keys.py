@@ -1,10 +1,11 @@
-"""Unrolled keys draw the same bits as JAX's own."""
+"""Draws are to the bit those of JAX itself."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from phash_jax.distortions.random_keys import unrolled
+from phash_jax.distortions.random_keys import normal, unrolled
 
 DRAWS = {
     "bits": lambda key: jax.random.bits(key, (5, 7)),
@@ -24,6 +25,20 @@ def test_unrolled_keys_draw_the_same(name):
     keys = jax.random.split(key, 3)
     mapped = jax.jit(jax.vmap(lambda key: draw(unrolled(key))))(keys)
     assert (mapped == jax.vmap(draw)(keys)).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (7, 5), (0, 3), ()])
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_normal_deviates_are_the_same(impl, shape):
+    keys = jax.random.split(jax.random.key(7, impl=impl), 3)
+    expected = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+    of_keys = jax.vmap(lambda key: normal(key, shape))
+    for drawn in (of_keys(keys), jax.jit(of_keys)(keys)):
+        assert drawn.dtype == jnp.float32
+        np.testing.assert_array_equal(drawn, expected)
+    np.testing.assert_array_equal(normal(keys[0], shape), jax.random.normal(keys[0], shape))
+    with jax.threefry_partitionable(False):
+        np.testing.assert_array_equal(normal(keys[0], shape), jax.random.normal(keys[0], shape))
 
 
 def test_other_generators_stay_as_they_are():

@@ -16,13 +16,8 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float32, Float64, Int, Int32, Key, UInt8, UInt32
 
 from phash_jax.distortions.random_keys import unrolled
-from phash_jax.distortions.severity import (
-    Severity,
-    at_severity,
-    from_unit,
-    to_unit,
-    unless_clean,
-)
+from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
+from phash_jax.fusion import apart
 
 _GAUSSIAN = (0.4, 0.6, 0.7, 0.8, 1.0)
 # Radius of the disk and standard deviation of its antialiasing, pixels.
@@ -126,7 +121,8 @@ def defocus_blur(
         severity: 0 (the identity) to 5.
     """
     whole, _, _ = _sum_exactly(image, _disk_limbs(), severity, edge="reflect_101")
-    return unless_clean(severity, image, jnp.minimum(whole, 255).astype(jnp.uint8))
+    blurred = jnp.minimum(whole, 255).astype(jnp.uint8).reshape(image.shape)
+    return unless_clean(severity, image, blurred)
 
 
 def _sum_exactly(
@@ -135,23 +131,33 @@ def _sum_exactly(
     severity: Severity,
     *,
     edge: str,
-) -> tuple[Int32[Array, "h w c"], Int32[Array, "h w c"], Int32[Array, "h w c"]]:
-    """A symmetric 5x5 convolution in integers: its whole part, and 36 bits of its fraction."""
+) -> tuple[Int32[Array, "h w*c"], Int32[Array, "h w*c"], Int32[Array, "h w*c"]]:
+    """A symmetric 5x5 convolution in integers: its whole part, and 36 bits of its fraction.
+
+    Columns and channels are one axis: over three channels at a time there would be no vectors.
+    """
     high, low = (at_severity(limb, severity) for limb in limbs)
-    height, width, _ = image.shape
-    padded = image.astype(jnp.int32)
-    for axis, size in enumerate((height, width)):
-        padded = jnp.take(padded, _EDGES[edge](np.arange(-2, size + 2), size), axis=axis)
+    height, width, channels = image.shape
+    padded = _padded(image, edge=edge).astype(jnp.int32)
     # Pixels equally far away have the same weight, so they are added up first.
     rings: dict[tuple[int, int], Array] = {}
     for y, x in np.ndindex(5, 5):
         ring = tuple(sorted((abs(y - 2), abs(x - 2))))
-        rings[ring] = rings.get(ring, 0) + padded[y : y + height, x : x + width]
+        columns = slice(channels * x, channels * (x + width))
+        rings[ring] = rings.get(ring, 0) + padded[y : y + height, columns]
     sum_high = sum(high[2 + y, 2 + x] * ring for (y, x), ring in rings.items())
     sum_low = sum(low[2 + y, 2 + x] * ring for (y, x), ring in rings.items())
     sum_high += sum_low >> _LIMB_BITS
     mask = 2**_LIMB_BITS - 1
     return sum_high >> _LIMB_BITS, sum_high & mask, sum_low & mask
+
+
+@functools.partial(apart, static_argnames="edge")
+def _padded(image: UInt8[Array, "h w c"], *, edge: str) -> UInt8[Array, "rows columns"]:
+    """With two more pixels on every side, and columns and channels as one axis."""
+    for axis, size in enumerate(image.shape[:2]):
+        image = jnp.take(image, _EDGES[edge](np.arange(-2, size + 2), size), axis=axis)
+    return image.reshape(len(image), -1)
 
 
 # Two of them hold a weight to 2^-36; 25 pixels of 255 at 2^18 stay below 2^31.
@@ -214,11 +220,14 @@ def _glass(
         steps = (bits >> 2 * time & 1) * width + (bits >> 2 * time + 1 & 1)
         before = here - jnp.where(inner & (time < times), steps.astype(jnp.int32), 0)
         source = before.ravel()[source]
-    seen = _glass_gaussian(image, severity).reshape(height * width, channels)[source]
-    return _glass_gaussian(seen, severity)
+    # One axis at a time: a reshape of sharded images may split or join no more.
+    seen = _glass_gaussian(image, severity).reshape(image.shape)
+    seen = seen.reshape(height * width, channels)[source]
+    return _glass_gaussian(seen, severity).reshape(image.shape)
 
 
-def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[Array, "h w c"]:
+@apart
+def _glass_gaussian(image: UInt8[Array, "h w c"], severity: Severity) -> UInt8[Array, "h w*c"]:
     """A Gaussian so narrow that the result is a whole number for many pixels.
 
     Cutting off decimals, the original loses 1 where its doubles happen to lie just below the whole

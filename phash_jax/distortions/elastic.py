@@ -12,6 +12,7 @@ from jaxtyping import Array, Float32, Int32, Key, UInt8
 from phash_jax.distortions.blur import gaussian_matrices
 from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
+from phash_jax.fusion import apart
 
 # As shares of 32 pixels: how far pixels move, how smoothly, and how far the three points do.
 _AMPLITUDE = (0.0, 0.05, 0.08, 0.1, 0.1)
@@ -126,6 +127,8 @@ def _warp(
     )
 
 
+# Fused, what decides the places would be computed for each channel.
+@apart
 def _between(values, rows, columns, part_y, part_x) -> Float32[Array, "h w c"]:
     """Interpolates linearly between two rows and two columns."""
     height, width, channels = values.shape

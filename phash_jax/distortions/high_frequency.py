@@ -1,10 +1,11 @@
 """High-frequency noise, of one of the study's distortions."""
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float32, Key, UInt8
+
+from phash_jax.distortions.random_keys import normal
 
 # Standard deviation of white noise of deviation 1 from its mean over 3x3: sqrt(8 / 9).
 _DEVIATION = (8 / 9) ** 0.5
@@ -22,7 +23,7 @@ def high_frequency_noise(
         key: decides the noise.
         shape: height, width and channels.
     """
-    white = jax.random.normal(key, shape, jnp.float32)
+    white = normal(key, shape)
     padded = jnp.pad(white, ((1, 1), (1, 1), (0, 0)), mode="wrap")
     total = lax.reduce_window(padded, 0.0, lax.add, (3, 3, 1), (1, 1, 1), "VALID")
     return (white - total / 9) / _DEVIATION

@@ -6,11 +6,14 @@ lossy steps are done, in the integers of libjpeg: colours, chroma at half the si
 integer cosine transform, quantisation, and back with smooth chroma. Coding to bytes loses nothing.
 """
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32, Key, UInt8
 
 from phash_jax.distortions.severity import Severity, at_severity, unless_clean
+from phash_jax.fusion import apart
 
 _QUALITY = (80, 65, 58, 50, 40)
 
@@ -59,8 +62,8 @@ def jpeg_compression(
     blue, red = (
         _doubled(
             _lossy(_halved(plane), chroma_table)[: -(-height // 2), : -(-width // 2)],
-            height,
-            width,
+            height=height,
+            width=width,
         )
         for plane in (blue, red)
     )
@@ -76,6 +79,7 @@ def _fixed(value: float) -> int:
     return int(value * 65536 + 0.5)
 
 
+@apart
 def _to_ycc(image: UInt8[Array, "h w 3"]) -> tuple[Int32[Array, "h w"], ...]:
     red, green, blue = jnp.moveaxis(image.astype(jnp.int32), -1, 0)
     half = 1 << 15
@@ -86,6 +90,7 @@ def _to_ycc(image: UInt8[Array, "h w 3"]) -> tuple[Int32[Array, "h w"], ...]:
     return luma >> 16, to_blue >> 16, to_red >> 16
 
 
+@apart
 def _to_rgb(
     luma: Int32[Array, "h w"], blue: Int32[Array, "h w"], red: Int32[Array, "h w"]
 ) -> UInt8[Array, "h w 3"]:
@@ -114,8 +119,9 @@ def _halved(plane: Int32[Array, "h w"]) -> Int32[Array, "_ _"]:
     return _padded((total + 1 + jnp.arange(width // 2) % 2) >> 2, _SIDE, _SIDE)
 
 
+@functools.partial(apart, static_argnames=("height", "width"))
 def _doubled(
-    plane: Int32[Array, "a b"], height: int, width: int
+    plane: Int32[Array, "a b"], *, height: int, width: int
 ) -> Int32[Array, "{height} {width}"]:
     """Twice as high and wide: three parts of the nearest to one of the next along either axis."""
     if plane.shape[1] <= 2:

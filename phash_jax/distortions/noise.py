@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key, UInt8, UInt32
 
 from phash_jax.distortions.lookup import look_up
-from phash_jax.distortions.random_keys import unrolled
+from phash_jax.distortions.random_keys import normal, unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 
 _GAUSSIAN = (0.04, 0.06, 0.08, 0.09, 0.10)
@@ -32,7 +32,7 @@ def gaussian_noise(
         image: one uint8 image, 0 to 255, any size.
         severity: 0 (the identity) to 5.
     """
-    noise = at_severity(_GAUSSIAN, severity) * jax.random.normal(key, image.shape, jnp.float32)
+    noise = at_severity(_GAUSSIAN, severity) * normal(key, image.shape)
     return unless_clean(severity, image, from_unit(to_unit(image) + noise))
 
 
@@ -47,7 +47,7 @@ def speckle_noise(
         severity: 0 (the identity) to 5.
     """
     unit = to_unit(image)
-    noise = at_severity(_SPECKLE, severity) * jax.random.normal(key, image.shape, jnp.float32)
+    noise = at_severity(_SPECKLE, severity) * normal(key, image.shape)
     return unless_clean(severity, image, from_unit(unit + unit * noise))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int32, Key, UInt8
 
 from phash_jax.distortions.severity import Severity, at_severity, unless_clean
+from phash_jax.fusion import apart
 from phash_jax.resampling import PILLOW_GENERATIONS
 
 _SHARES = (0.95, 0.9, 0.85, 0.75, 0.65)
@@ -32,7 +33,10 @@ def pixelate(
         severity: 0 (the identity) to 5.
     """
     height, width, _ = image.shape
-    wide, tall = (_mean_along(axis, size, severity) for axis, size in ((1, width), (0, height)))
+    taps = [[at_severity(table, severity) for table in _taps(size)] for size in (height, width)]
+    tall, wide = (
+        lambda values, axis=axis: _mean_along(values, *taps[axis], axis=axis) for axis in (0, 1)
+    )
     values = image.astype(jnp.int32)
     # As in Pillow 13, the axis that shrinks most may go first: in very tall images at some
     # severities.
@@ -50,19 +54,22 @@ def _reduced(size: int, share: float) -> int:
     return max(1, int(size * share))
 
 
-def _mean_along(axis: int, size: int, severity: Severity):
-    """What averages along an axis: weighted sums of the pixels named in a table."""
-    sources, weights = (at_severity(table, severity) for table in _taps(size))
-
-    def mean(values: Int32[Array, "h w c"]) -> Int32[Array, "h w c"]:
-        total = 2 ** (_FRACTION_BITS - 1)
-        for source, weight in zip(sources, weights, strict=True):
-            # Along the axis only, for all rows or columns and channels.
-            weight = weight[:, None, None] if axis == 0 else weight[:, None]
-            total += jnp.take(values, source, axis=axis) * weight
-        return total >> _FRACTION_BITS
-
-    return mean
+# Fused, sums along the second axis would compute each of their terms, a sum along the first, anew.
+@functools.partial(apart, static_argnames="axis")
+def _mean_along(
+    values: Int32[Array, "h w c"],
+    sources: Int32[Array, "taps n"],
+    weights: Int32[Array, "taps n"],
+    *,
+    axis: int,
+) -> Int32[Array, "h w c"]:
+    """Weighted sums of the pixels named for each place along an axis."""
+    total = 2 ** (_FRACTION_BITS - 1)
+    for source, weight in zip(sources, weights, strict=True):
+        # Along the axis only, for all rows or columns and channels.
+        weight = weight[:, None, None] if axis == 0 else weight[:, None]
+        total += jnp.take(values, source, axis=axis) * weight
+    return total >> _FRACTION_BITS
 
 
 @functools.lru_cache(maxsize=_SIZES_KEPT)
