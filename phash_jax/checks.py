@@ -13,9 +13,9 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def choose(table: Mapping[str, Choice], name: str, field: str) -> Choice:
+def choose(table: Mapping[str, Choice], name: Any, field: str) -> Choice:
     """``table[name]``, or a ValueError that names the config field and the valid choices."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise ValueError(f"unknown {field} {name!r}; choose one of {', '.join(table)}")
     return table[name]
 

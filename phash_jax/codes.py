@@ -172,12 +172,22 @@ def _from_each(
     return bits.astype(bool).reshape(*values.shape, rows, columns)
 
 
-def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "rows columns"]:
-    """The bits of an ``imagehash.ImageHash``; a hash whose array is flat becomes a single row.
+def from_imagehash(imagehash: Any) -> Bool[np.ndarray, "*batch rows columns"]:
+    """The bits of an ``imagehash.ImageHash``, or of a list of them of one shape.
+
+    A hash whose array is flat becomes a single row.
 
     Raises:
-        TypeError: the object has no array of bits (for example, an ``ImageMultiHash``).
+        TypeError: an object has no array of bits (for example, an ``ImageMultiHash``).
+        ValueError: the hashes have several shapes, or there is none.
     """
+    if isinstance(imagehash, list | tuple):
+        each = [from_imagehash(one) for one in imagehash]
+        shapes = sorted({bits.shape for bits in each})
+        if len(shapes) != 1:
+            found = " and ".join(f"{rows} x {columns}" for rows, columns in shapes) or "none"
+            raise ValueError(f"hashes of one shape are wanted, got {found}")
+        return np.stack(each)
     bits = getattr(imagehash, "hash", None)
     if not isinstance(bits, np.ndarray) or bits.ndim not in (1, 2):
         raise TypeError(f"not an imagehash.ImageHash: {imagehash!r}")

@@ -149,6 +149,16 @@ def test_a_shape_may_be_of_small_integers():
             codes.from_int(0, shape=wrong)
 
 
+def test_many_imagehashes_are_converted_at_once():
+    bits = np.random.default_rng(0).integers(0, 2, (3, 8, 8)).astype(bool)
+    hashes = [imagehash.ImageHash(one) for one in bits]
+    np.testing.assert_array_equal(codes.from_imagehash(hashes), bits)
+    hashes.append(imagehash.ImageHash(np.zeros((4, 4), bool)))
+    for wrong, found in ((hashes, "4 x 4 and 8 x 8"), ([], "none")):
+        with pytest.raises(ValueError, match=f"hashes of one shape are wanted, got {found}"):
+            codes.from_imagehash(wrong)
+
+
 def test_only_imagehashes_are_converted():
     with pytest.raises(TypeError, match=r"not an imagehash\.ImageHash: 'ff'"):
         codes.from_imagehash("ff")

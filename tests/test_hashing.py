@@ -14,6 +14,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 
 from phash_jax import hashing, resampling
+from phash_jax.checks import choose
 from phash_jax.data import synthetic
 from phash_jax.resampling import (
     PILLOW_GENERATIONS,
@@ -509,6 +510,11 @@ def test_pillow_12_2_begins_with_the_rows_of_very_tall_pictures():
     assert vertical_first(1001, 10, 8, 9)
     assert not vertical_first(1000, 10, 8, 9)
     assert not vertical_first(1001, 10, 1001, 9)
+
+
+def test_what_is_no_name_is_no_pillow():
+    with pytest.raises(ValueError, match=r"unknown pillow \['13.0'\]; choose one of 6.0, 7.0"):
+        choose(PILLOW_GENERATIONS, ["13.0"], "pillow")
 
 
 def test_a_traced_hash_size_is_told_to_be_static():
