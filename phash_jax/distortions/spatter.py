@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float32, Int32, Key, UInt8
 
 from phash_jax.distortions.blur import apply_matrices, gaussian_matrices, reflect_101
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
+from phash_jax.fusion import apart
 
 # Mean and deviation of the liquid, and the level from which it counts.
 _LIQUID = (
@@ -112,6 +113,8 @@ def _around(values: Array) -> Array:
     return values
 
 
+# Fused, the sums would be computed again for each of the pixels that need them.
+@apart
 def _box_sum(values: Array) -> Array:
     """Sums over 3x3 pixels."""
     height, width = values.shape
@@ -179,32 +182,34 @@ def _edges(levels: Int32[Array, "h w"]) -> Bool[Array, "h w"]:
 def _distance(edge: Bool[Array, "h w"]) -> Float32[Array, "h w"]:
     """Distance to the nearest edge pixel, by steps of three lengths; exact up to ``_FAR``."""
     aside, diagonal, knight = _STEPS
-    lengths = {}
-    for y, x in np.ndindex(5, 5):
-        small, large = sorted((abs(y - 2), abs(x - 2)))
-        if large:
-            lengths[y - 2, x - 2] = {
-                (0, 1): aside,
-                (1, 1): diagonal,
-                (1, 2): knight,
-                (0, 2): 2 * aside,
-                (2, 2): 2 * diagonal,
-            }[small, large]
+    lengths = {
+        (0, 1): aside,
+        (1, 1): diagonal,
+        (1, 2): knight,
+        (0, 2): 2 * aside,
+        (2, 2): 2 * diagonal,
+    }
     height, width = edge.shape
     # Not jnp.where of two constants, which is unsharded to jax 0.11.
     distance = jnp.float32(2 * _FAR) * ~edge
 
     def relax(_, distance):
         padded = jnp.pad(distance, 2, constant_values=2.0 * _FAR)
-        for (y, x), length in lengths.items():
-            near = padded[2 + y : 2 + y + height, 2 + x : 2 + x + width]
-            distance = jnp.minimum(distance, near + length)
+        # Of pixels equally far away the least, to which the length is added once.
+        rings: dict[tuple[int, int], Array] = {}
+        for y, x in np.ndindex(5, 5):
+            ring = tuple(sorted((abs(y - 2), abs(x - 2))))
+            near = padded[y : y + height, x : x + width]
+            rings[ring] = jnp.minimum(rings[ring], near) if ring in rings else near
+        for ring, length in lengths.items():
+            distance = jnp.minimum(distance, rings[ring] + length)
         return distance
 
     # Every round reaches two pixels farther.
     return lax.fori_loop(0, _FAR // 2, relax, distance)
 
 
+@apart
 def _equalized(values: Int32[Array, "h w"]) -> Int32[Array, "h w"]:
     """Histogram equalisation as OpenCV's, of whole numbers from 0 to ``_FAR``."""
     same = jnp.arange(_FAR + 1, dtype=jnp.int32)
