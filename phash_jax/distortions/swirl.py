@@ -1,13 +1,15 @@
 """A swirl around the centre, one of the study's distortions."""
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, ArrayLike, Float, UInt8
+from jaxtyping import Array, ArrayLike, Float, Float32, UInt8
 
 from phash_jax.checks import check_image
+from phash_jax.fusion import apart
 
 
 def swirl(
@@ -33,6 +35,21 @@ def swirl(
     if not radius > 0:
         raise ValueError(f"a swirl's radius must be above 0, got {radius}")
     height, width, _ = image.shape
+    sources = _sources(strength, height=height, width=width, radius=radius)
+
+    def of_channel(channel):
+        return map_coordinates(channel.astype(jnp.float32), sources, order=1, mode="nearest")
+
+    turned = jax.vmap(of_channel, in_axes=-1, out_axes=-1)(image)
+    return jnp.clip(jnp.rint(turned), 0, 255).astype(jnp.uint8)
+
+
+# Fused, they would be computed for each channel.
+@functools.partial(apart, static_argnames=("height", "width", "radius"))
+def _sources(
+    strength: Float[ArrayLike, ""], *, height: int, width: int, radius: float
+) -> list[Float32[Array, "{height} {width}"]]:
+    """Coordinates y and x that each pixel takes its colour from."""
     y, x = jnp.meshgrid(
         jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2,
         jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2,
@@ -44,11 +61,4 @@ def swirl(
     # Differences from the pixel's own place, so that strength 0 moves nothing by rounding.
     source_y = y + x * jnp.sin(angle) + y * (jnp.cos(angle) - 1) + (height - 1) / 2
     source_x = x + x * (jnp.cos(angle) - 1) - y * jnp.sin(angle) + (width - 1) / 2
-
-    def of_channel(channel):
-        return map_coordinates(
-            channel.astype(jnp.float32), [source_y, source_x], order=1, mode="nearest"
-        )
-
-    turned = jax.vmap(of_channel, in_axes=-1, out_axes=-1)(image)
-    return jnp.clip(jnp.rint(turned), 0, 255).astype(jnp.uint8)
+    return [source_y, source_x]

@@ -16,6 +16,7 @@ from phash_jax.distortions.motion_blur import shift_weights, smear
 from phash_jax.distortions.random_keys import unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 from phash_jax.distortions.zoom import zoom_matrix
+from phash_jax.fusion import apart
 
 # Mean and deviation of flakes, the level from which they count, and the share of the image kept.
 _FLAKES = (
@@ -66,14 +67,20 @@ def _snow(
     # Flakes are cut down to whole gray levels before they are smeared, and rounded after it.
     flakes = jnp.floor(jnp.clip(flakes, 0, 1) * 255)
     weights = at_severity(shift_weights(_FLAKE_MOTION), severity)
-    flakes = jnp.rint(smear(flakes, angle, weights))[..., None]
-    # Products with matrices, since XLA:CPU would smear anew for every use and every channel.
-    rows, columns = (np.eye(size, dtype=np.float32) for size in image.shape[:2])
-    both = apply_matrices(rows, flakes, columns) + apply_matrices(rows[::-1], flakes, columns[::-1])
+    flakes = _smeared(flakes, angle, weights)
+    both = (flakes + flakes[::-1, ::-1])[..., None]
     unit = to_unit(image)
     gray = sum(weight * unit[..., i : i + 1] for i, weight in enumerate(_GRAY))
     white = kept * unit + (1 - kept) * jnp.maximum(unit, gray * 1.5 + 0.5)
     return from_unit(white + both / 255)
+
+
+# Fused, they would be smeared anew for both directions and every channel.
+@apart
+def _smeared(
+    flakes: Float32[Array, "h w"], angle: Float[Array, ""], weights: Float32[Array, " shifts"]
+) -> Float32[Array, "h w"]:
+    return jnp.rint(smear(flakes, angle, weights))
 
 
 @functools.lru_cache(maxsize=_SIZES_KEPT)
