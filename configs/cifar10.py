@@ -4,7 +4,10 @@
         --config.train.num_steps=6000 --config.train.num_seeds=3
 
 The study tried its network on raw images of the ten classes, where it learned nothing (about 10 %),
-and went on with cats and dogs. Of the images of the other eight classes nothing here was chosen on.
+and went on with cats and dogs. Nothing here was chosen on images of the other eight classes.
+
+Measured this way: test accuracy raw 65.4 % [64.1, 66.6], hashed 59.8 % [59.0, 60.5]; at contrast
+200 46.9 % [44.0, 49.8] and 57.7 % [56.2, 59.2].
 """
 
 from ml_collections import ConfigDict
