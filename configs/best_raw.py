@@ -24,6 +24,9 @@ CIFAR-10 cats and dogs, mean and 95 % interval, clean and at contrast 200:
 - 2,000 steps, zoomed and with the raised contrast and noise of best_phash_taught's last command, 5
   seeds, test_shift=0: 84.0 % [83.3, 84.6] and 78.7 % [78.3, 79.1], and 79.9 % [79.3, 80.5] over
   CIFAR-10-C's 15 corruptions at severity 3.
+
+All ten classes (--config.data.classes=), 2,000 steps, 3 seeds: 81.4 % [80.8, 82.1] and 41.4 %
+[33.4, 49.3].
 """
 
 from configs import default
