@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int32, Key, UInt8
 
 from phash_jax.distortions.blur import apply_matrices, gaussian_matrices, reflect_101
+from phash_jax.distortions.random_keys import normal
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 from phash_jax.fusion import apart
 
@@ -56,7 +57,7 @@ def spatter(
         image: one uint8 image, 0 to 255, RGB, any size.
         severity: 0 (the identity) to 5.
     """
-    liquid = jax.random.normal(key, image.shape[:2], jnp.float32)
+    liquid = normal(key, image.shape[:2])
     return unless_clean(severity, image, _spatter(liquid, image, severity))
 
 

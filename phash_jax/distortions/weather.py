@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, Key, UInt8
 
 from phash_jax.distortions.blur import apply_matrices
 from phash_jax.distortions.motion_blur import shift_weights, smear
-from phash_jax.distortions.random_keys import unrolled
+from phash_jax.distortions.random_keys import normal, unrolled
 from phash_jax.distortions.severity import Severity, at_severity, from_unit, to_unit, unless_clean
 from phash_jax.distortions.zoom import zoom_matrix
 from phash_jax.fusion import apart
@@ -49,7 +49,7 @@ def snow(
         severity: 0 (the identity) to 5.
     """
     flake_key, angle_key = jax.random.split(key)
-    flakes = jax.random.normal(unrolled(flake_key), image.shape[:2], jnp.float32)
+    flakes = normal(flake_key, image.shape[:2])
     angle = jax.random.uniform(angle_key, (), jnp.float32, -135, -45)
     return unless_clean(severity, image, _snow(flakes, angle, image, severity))
 
