@@ -372,6 +372,12 @@ def test_a_field_that_nothing_reads_is_refused(config, given, message):
         check_fields_reach_a_run(load_config(config), [given])
 
 
+def test_published_numbers_may_be_chosen_for_cifar10():
+    config = load_config("original")
+    config.data.name = "cifar10"
+    check_fields_reach_a_run(config, ["published"])
+
+
 def test_every_job_and_source_says_which_fields_it_reads():
     assert set(READ_BY) == set(JOBS)
     fields = flatten(load_config("default").to_dict())
