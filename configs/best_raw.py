@@ -26,7 +26,8 @@ CIFAR-10 cats and dogs, mean and 95 % interval, clean and at contrast 200:
   CIFAR-10-C's 15 corruptions at severity 3.
 
 All ten classes (--config.data.classes=), 2,000 steps, 3 seeds: 81.4 % [80.8, 82.1] and 41.4 %
-[33.4, 49.3].
+[33.4, 49.3]; with raised contrast in half of the images
+(--config.train.augment=clean,raised_contrast) 78.7 % [77.8, 79.6] and 70.4 % [69.2, 71.5].
 """
 
 from configs import default
