@@ -28,7 +28,7 @@ from phash_jax.workdir import flatten, locked
 SMALL = {
     "data.name": "file",
     "data.classes": "",
-    "model.conv_layers": 2,
+    "model.conv_layers": 1,
     "model.conv_features": 8,
     "model.kernel_size": 3,
     "model.dense_features": "(16,)",

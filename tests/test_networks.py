@@ -52,7 +52,7 @@ def test_networks_are_those_that_were_trained(trained):
         assert (networks.name, networks.seeds, networks.step) == ("small", [0, 1], 20)
         assert networks.preprocess == "raw"
         found = networks.variables["params"]
-        assert found["Dense_0"]["kernel"].shape == (2, 128, 16)
+        assert found["Dense_0"]["kernel"].shape == (2, 512, 16)
         newest = state.params["Dense_0"]["kernel"]
         expected = averaged(state.params, state.opt_state)["Dense_0"]["kernel"]
         assert (expected != newest).any()
@@ -77,7 +77,7 @@ def test_networks_that_do_not_fit_the_images_are_refused_by_name(trained):
     ):
         restored(folder, class_names=("upper", "down"))
     with pytest.raises(
-        ValueError, match=r"Dense_0/kernel is \(2, 128, 16\) .*\(2, 512, 16\) for 32x"
+        ValueError, match=r"Dense_0/kernel is \(2, 512, 16\) .*\(2, 2048, 16\) for 32x"
     ):
         restored(folder, image_shape=(32, 32, 3))
     config = json.loads((folder / "config.json").read_text())
