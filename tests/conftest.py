@@ -75,8 +75,10 @@ def on_batch_devices(function, *, number=1, split=False):
     """
     mesh = Mesh(np.array(jax.devices()[:number]), (BATCH,))
     out_specs = PartitionSpec(BATCH) if split else PartitionSpec()
-    return jax.shard_map(
-        function, mesh=mesh, in_specs=PartitionSpec(), out_specs=out_specs, check_vma=False
+    return jax.jit(
+        jax.shard_map(
+            function, mesh=mesh, in_specs=PartitionSpec(), out_specs=out_specs, check_vma=False
+        )
     )
 
 

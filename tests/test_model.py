@@ -1,5 +1,6 @@
 """The network and its own formulations of pooling and the weight gradient."""
 
+import functools
 import statistics
 
 import flax.linen as nn
@@ -22,6 +23,11 @@ def network(batch_axis="batch", **fields):
     return make_model(config, num_classes=2, platform="cpu", batch_axis=batch_axis)
 
 
+def initialised(model, images):
+    # One program: step by step each operation would be compiled for itself.
+    return jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), images)
+
+
 def shapes(params):
     return {name: leaf["kernel"].shape for name, leaf in params.items() if "kernel" in leaf}
 
@@ -31,7 +37,7 @@ def test_without_arguments_it_is_that_of_the_default_config():
 
 
 def test_the_study_network():
-    variables = network().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    variables = initialised(network(), jnp.zeros((1, 32, 32, 3)))
     assert shapes(variables["params"]) == {
         "Conv_0": (5, 5, 3, 64),
         "Conv_1": (5, 5, 64, 64),
@@ -45,9 +51,7 @@ def test_the_study_network():
 
 
 def test_truncated_normal_is_cut_at_two_standard_deviations():
-    variables = network(kernel_init="truncated_normal").init(
-        jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False
-    )
+    variables = initialised(network(kernel_init="truncated_normal"), jnp.zeros((1, 32, 32, 3)))
     kernel = np.asarray(variables["params"]["Conv_1"]["kernel"])
     assert np.abs(kernel).max() <= 0.2
     # The standard deviation of a unit normal cut at +-2 is 0.8796.
@@ -130,7 +134,7 @@ def test_group_norm_needs_no_other_image():
     fields = {"group_norm": "first", "conv_layers": 1, "conv_features": 16, "dense_features": ()}
     model = network(**fields, activation="relu")
     images = jax.random.normal(jax.random.key(1), (3, 4, 4, 3)) + 5
-    variables = model.init(jax.random.key(0), images, train=False)
+    variables = initialised(model, images)
     assert set(variables) == {"params"}
     assert "bias" not in variables["params"]["Conv_0"]
     logits, activations = model.apply(
@@ -166,7 +170,7 @@ def test_bfloat16_is_float32_but_for_its_rounding(platform):
     def outputs(compute_dtype):
         fields.compute_dtype = compute_dtype
         model = make_model(fields, num_classes=2, platform=platform, batch_axis=None)
-        variables = model.init(jax.random.key(0), images, train=False)
+        variables = initialised(model, images)
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
 
         def logits(params, **options):
@@ -218,7 +222,7 @@ def test_dropout_stands_before_the_hidden_dense_layers():
 def test_batch_norm_keeps_99_hundredths_of_its_statistics():
     model = network(batch_norm="first", conv_layers=1, dense_features=(), batch_axis=None)
     x = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
-    variables = model.init(jax.random.key(0), x, train=False)
+    variables = initialised(model, x)
     _, updated = model.apply(
         variables,
         x,
