@@ -120,6 +120,8 @@ def main(argv: list[str]) -> None:
     except OSError as error:  # a file that was not found
         reason = str(error).split("failure to load: ")[-1].splitlines()[-1].strip()
         _fail(f"the --config file cannot be loaded: {reason}")
+    if not flags.FLAGS.workdir:
+        _fail("--workdir is empty: name a folder for the results")
     run = run_job_together if flags.FLAGS.distributed else run_job
     of_many = ("coordinator", "num_processes", "process_id")
     given = [f"--{name}" for name in of_many if flags.FLAGS[name].present]
@@ -135,8 +137,14 @@ def main(argv: list[str]) -> None:
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser()))
     except StopRequestedError as stop:
-        print(f"stopped by {stop}: start the same command again to resume here", file=sys.stderr)
-        sys.exit(stop.exit_code)
+        sys.stdout.flush()
+        print(
+            f"stopped by {stop}: start the same command again to resume here",
+            file=sys.stderr,
+            flush=True,
+        )
+        # At once: a thread that compiles does not stop, and crashes where Python is being ended.
+        os._exit(stop.exit_code)
     except Exception as error:
         # Asked for by --verbosity=1.
         logging.debug("where the error came from:", exc_info=True)

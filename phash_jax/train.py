@@ -423,10 +423,11 @@ def train(
     # Together, so that none waits for one that has read something else.
     processes.in_all(lambda: read_until(workdir, step), "metrics.jsonl")
     with (
+        # First, so that a signal does not cut the last checkpoint short either.
+        stop_where_checked() as stop_if_asked,
         checkpoint.open_checkpoints(
             workdir / "checkpoints", keep_last=cfg.keep_checkpoints
         ) as checkpoints,
-        stop_where_checked() as stop_if_asked,
         MetricsLog(workdir, step=step, write=first) as log,
         tqdm(
             total=cfg.num_steps * cfg.num_seeds,

@@ -440,6 +440,41 @@ def test_a_corrected_command_may_have_the_workdir(tmp_path, npz):
     assert results.read(tmp_path)["original"]["num_steps"] == 10
 
 
+STOPPED = """
+import os, signal, sys, time
+import main
+from phash_jax import experiment
+
+def asked_to_stop(config, workdir):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+
+experiment.run = asked_to_stop
+try:
+    main.app.run(main.main, argv=sys.argv, flags_parser=main._parse_flags)
+finally:
+    print("ends as usual", flush=True)
+"""
+
+
+def test_a_stopped_process_waits_for_no_thread(tmp_path):
+    """One that compiles crashes when Python ends, and the exit code would be another."""
+    output = tmp_path / "output.txt"
+    process = forked.start_code(
+        STOPPED, ["--config=configs/original.py", f"--workdir={tmp_path / 'run'}"], output
+    )
+    process.join(120)
+    said = output.read_text()
+    assert process.exitcode == 0, said
+    assert said.strip().endswith("stopped by SIGTERM: start the same command again to resume here")
+
+
+def test_a_workdir_without_a_name_is_refused(tmp_path):
+    done = forked.run(["--config=configs/original.py", "--workdir="])
+    assert done.returncode == 1
+    assert done.stderr == "error: --workdir is empty: name a folder for the results\n"
+
+
 def test_a_workdir_in_use_is_refused(tmp_path, npz):
     with locked(tmp_path):
         done = run("original", tmp_path, npz)

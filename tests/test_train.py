@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from types import SimpleNamespace
 
 import jax
@@ -12,6 +14,7 @@ import optax
 import pytest
 from conftest import load_config, on_batch_devices
 from jax.sharding import Mesh, PartitionSpec
+from orbax.checkpoint import v1 as ocp
 
 from phash_jax import checkpoint
 from phash_jax import train as training
@@ -24,6 +27,7 @@ from phash_jax.metrics import read_metrics
 from phash_jax.model import make_model
 from phash_jax.placement import BATCH, place
 from phash_jax.preprocess import PREPROCESS
+from phash_jax.stopping import StopRequestedError, stop_on_signals
 from phash_jax.train import TrainingDivergedError, make_init, make_train_step, train
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
@@ -444,6 +448,21 @@ def test_best_checkpoint_is_kept_beside_the_last(config, dataset, tmp_path):
     best = min(losses, key=losses.get)
     kept = {int(p.name) for p in (tmp_path / "checkpoints").iterdir()}
     assert kept == {best, 20}
+
+
+def test_a_signal_waits_for_the_last_checkpoint(config, dataset, tmp_path, monkeypatch):
+    close = ocp.training.Checkpointer.close
+
+    def asked_to_stop(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        close(self)
+
+    monkeypatch.setattr(ocp.training.Checkpointer, "close", asked_to_stop)
+    with pytest.raises(StopRequestedError, match="SIGTERM"), stop_on_signals():
+        run(config, dataset, tmp_path)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"10", "20"}
+    monkeypatch.undo()
+    assert int(run(config, dataset, tmp_path)[0].step[0]) == 20
 
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
