@@ -203,6 +203,8 @@ def query(path: Path, sql: str) -> str:
     """
     import duckdb
 
+    if not sql.strip("; \n\t"):
+        raise ValueError("the query is empty: ask for something, as SELECT * FROM images LIMIT 3")
     with connect(path) as connection:
         try:
             connection.execute(sql)

@@ -17,6 +17,7 @@ from phash_jax.data.load import load_dataset
 from phash_jax.data.mapped import Images
 from phash_jax.distortions import DISTORTIONS, distortion_names
 from phash_jax.distortions.draws import check_seed, distort_batch, distortion_key, severities_of
+from phash_jax.errors import listed
 from phash_jax.padding import in_batches
 from phash_jax.whole_files import written_whole
 from phash_jax.workdir import claim, keep_images
@@ -30,7 +31,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     whose writing was cut short are. The draws are those that the job ``robustness`` tests with.
 
     Raises:
-        ValueError: an unknown distortion, a severity not 1 to 5, or a seed out of range.
+        ValueError: an unknown distortion, a severity not 1 to 5, a seed out of range, or files of
+            these names in a folder that no config claims.
         OSError: the disk is full.
     """
     fields = config.distortions
@@ -41,6 +43,14 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
         )
     check_seed(fields.seed)
     at_least(1, config.test_batch_size, "test_batch_size")
+    if not (workdir / "config.json").exists():
+        # Else they would be taken for what was made here, or replaced.
+        strange = [f"{name}.npy" for name in (*chosen, "labels")]
+        strange = [name for name in strange if (workdir / name).exists()]
+        if strange:
+            raise ValueError(
+                f"--workdir={workdir} holds {listed(strange)} of unknown origin: choose another"
+            )
     claim(workdir, config)
     dataset = load_dataset(config.data)
     keep_images(workdir, dataset, source=config.data.name)

@@ -147,7 +147,7 @@ def read_failure(workdir: Path) -> str:
     """What ``write_failure`` wrote; empty where the run did not fail."""
     try:
         return str(read_json(workdir / "failure.json", dict, then="start the run again")["error"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, ValueError, KeyError):
         return f"{workdir / 'failure.json'} is damaged"

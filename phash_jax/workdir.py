@@ -197,9 +197,12 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     except OSError as error:
         raise _cannot_write(workdir, error) from error
     try:
-        found = flatten(stored_config(workdir))
+        stored = stored_config(workdir)
     except ValueError as error:
         raise WorkdirError(f"{error} (or this is not a workdir of main.py)") from error
+    if not {"job", "runs"} <= stored.keys():
+        raise WorkdirError(f"{path} is not the config of a run: choose another --workdir")
+    found = flatten(stored)
     expected = flatten(wanted)
     missing = "(no such field)"
     differing = [

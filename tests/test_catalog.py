@@ -189,6 +189,8 @@ def test_what_cannot_be_queried_is_named(tmp_path):
     path = catalog.finish(tmp_path)
     with pytest.raises(ValueError, match=r"DuckDB: (?s:.)*nope"):
         catalog.query(tmp_path, "SELECT nope FROM images")
+    with pytest.raises(ValueError, match=r"^the query is empty: "):
+        catalog.query(tmp_path, " ; ")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match="is damaged or not a Parquet file"):
         catalog.query(tmp_path, "SELECT 1")

@@ -53,6 +53,15 @@ def test_what_is_there_is_not_made_again(config, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.parametrize("name", ["labels.npy", "contrast.npy"])
+def test_files_of_others_are_neither_replaced_nor_trusted(config, tmp_path, name):
+    (tmp_path / name).write_bytes(b"theirs")
+    with pytest.raises(ValueError, match=f"{tmp_path} holds {name} of unknown origin"):
+        export_distorted.run(config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"theirs"
+
+
 @pytest.mark.parametrize(
     "run", [export_distorted.run, evaluate_hashes, evaluate_networks], ids=lambda run: run.__name__
 )

@@ -1,6 +1,7 @@
 """The user's own folder of pictures: what is read, and what is refused."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,13 @@ def test_unreadable_pictures_are_listed_and_left_out(folder, caplog, name, make,
     assert dataset.train.images[:, 0, 0, 0].tolist() == [1, 2, 3, 4, 5, 6]
     assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert f"1 of 13 image files in {folder} cannot be read and are left out" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(folder, caplog):
+    os.mkfifo(folder / "train" / "ant" / "pipe.png")
+    assert len(read(folder).train) == 6
+    assert "train/ant/pipe.png: not a regular file" in caplog.text
 
 
 @pytest.mark.filterwarnings("default")  # As in a user's run, where this one is no error by itself.

@@ -443,7 +443,8 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     (tmp_path / "cut" / "metrics.jsonl").write_text('{"step": 1\n{"step": 2}\n')
     make_workdir(tmp_path / "mad", "phash")
     (tmp_path / "mad" / "config.json").write_text("[]")
-    names = ("good", "half", "failed", "cut", "mad", "missing")
+    (tmp_path / "file").touch()
+    names = ("good", "half", "failed", "cut", "mad", "missing", "file")
     report.write(tmp_path / "out", [tmp_path / name for name in names])
     markdown = (tmp_path / "out" / "report.md").read_text()
     assert f"- phash: not finished: 900 steps in {tmp_path / 'half'}\n" in markdown
@@ -451,6 +452,7 @@ def test_failed_missing_and_half_written_runs_are_named(tmp_path):
     assert "- original (cut): " in markdown
     assert "metrics.jsonl is damaged (line 1 is not JSON" in markdown
     assert f"- missing: no run in {tmp_path / 'missing'}\n" in markdown
+    assert f"- file: no run in {tmp_path / 'file'}\n" in markdown
     read_page(tmp_path / "out" / "report.html")
 
 

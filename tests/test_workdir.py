@@ -87,6 +87,14 @@ def test_how_often_and_with_how_much_memory_a_begun_run_is_tested_may_change(tmp
         claim(tmp_path, config)
 
 
+def test_the_config_of_something_else_is_left_alone(tmp_path):
+    theirs = tmp_path / "config.json"
+    theirs.write_text('{"precious": 1}')
+    with pytest.raises(WorkdirError, match=f"{theirs} is not the config of a run: choose another"):
+        claim(tmp_path, load_config("original"))
+    assert theirs.read_text() == '{"precious": 1}'
+
+
 def test_fields_added_later_have_the_values_of_the_default():
     now = flatten(load_config("default").to_dict())
     assert {name: now[name] for name in LATER_FIELDS} == LATER_FIELDS

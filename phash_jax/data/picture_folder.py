@@ -142,6 +142,9 @@ def _read_split(
 
 
 def _decode(path: Path, image_size: int) -> UInt8[np.ndarray, "size size 3"]:
+    # A pipe, for example, would be waited for.
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
     # Only these two: Pillow would open files of many formats, one of them by running Ghostscript.
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         if image.mode.startswith(("I", "F")):
