@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from conftest import load_config, make_workdir
 from ml_collections import ConfigDict
 
@@ -161,6 +162,23 @@ def test_what_is_not_whole_is_named_and_the_report_goes_on(tmp_path):
         made = (tmp_path / "out" / "report.md").read_text()
         assert "results.json is damaged" in made
         assert robustness_verdicts.verdicts([folder]) == []
+
+
+@pytest.mark.parametrize("change", [lambda fog: None, lambda fog: fog[:-1]], ids=["lost", "cut"])
+@pytest.mark.parametrize("tested", ["networks", "hashes"])
+def test_a_grid_with_a_hole_is_named_and_the_report_goes_on(tmp_path, tested, change):
+    whole, folder = (make_robustness(tmp_path / name, ["raw"]) for name in ("whole", "holed"))
+    result = json.loads((folder / "results.json").read_text())
+    grid = result["networks"]["raw"]["accuracy"]
+    grid["fog"] = change(grid["fog"])
+    if tested == "hashes":
+        (folder / "config.json").write_text('{"job": "hash_robustness"}')
+        result = {**result, "num_images": 100, "hashes": {"phash": grid}}
+    (folder / "results.json").write_text(json.dumps(result))
+    report.write(tmp_path / "out", [whole, folder])
+    made = (tmp_path / "out" / "report.md").read_text()
+    assert f"{folder / 'results.json'} is damaged (its entries on the {tested} are inc" in made
+    assert "### By distortion" in made
 
 
 def test_networks_tested_on_other_pictures_are_not_put_beside_their_own(tmp_path):

@@ -36,9 +36,16 @@ def read_result(workdir: Path, tested: str) -> dict[str, Any]:
     of_each = result.get(tested)
     if not {"severities", "distortions"} <= result.keys() or not isinstance(of_each, dict):
         raise damaged(path, "it is not the result of this job", then)
-    wanted = _OF_NETWORKS if tested == "networks" else set()
-    whole = [isinstance(of, dict) and of.keys() >= wanted for of in of_each.values()]
-    if not whole or not all(whole):
+
+    def is_whole(of: Any) -> bool:
+        if tested == "networks":
+            of = of["accuracy"] if isinstance(of, dict) and of.keys() >= _OF_NETWORKS else None
+        return isinstance(of, dict) and all(
+            isinstance(of.get(name), list) and len(of[name]) == len(result["severities"])
+            for name in result["distortions"]
+        )
+
+    if not of_each or not all(map(is_whole, of_each.values())):
         raise damaged(path, f"its entries on the {tested} are incomplete", then)
     return result
 
