@@ -45,8 +45,8 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     at_least(1, config.test_batch_size, "test_batch_size")
     if not (workdir / "config.json").exists():
         # Else they would be taken for what was made here, or replaced.
-        strange = [f"{name}.npy" for name in (*chosen, "labels")]
-        strange = [name for name in strange if (workdir / name).exists()]
+        files = (f"{name}.npy" for name in (*chosen, "labels"))
+        strange = [file for file in files if (workdir / file).exists()]
         if strange:
             raise ValueError(
                 f"--workdir={workdir} holds {listed(strange)} of unknown origin: choose another"

@@ -470,7 +470,8 @@ def test_a_stopped_process_waits_for_no_thread(tmp_path):
 
 
 def test_a_workdir_without_a_name_is_refused(tmp_path):
-    done = forked.run(["--config=configs/original.py", "--workdir="])
+    # No job that there is, so that nothing is written here if it is not refused.
+    done = forked.run(["--config=configs/original.py", "--config.job=none", "--workdir="])
     assert done.returncode == 1
     assert done.stderr == "error: --workdir is empty: name a folder for the results\n"
 
