@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float32, Key, UInt8
 from scipy import special
 
-from phash_jax.checks import choose, names
+from phash_jax.checks import check_image, check_uint8, choose, names
 from phash_jax.distortions import CLEAN, DISTORTIONS, Distortion, choices
 from phash_jax.distortions.severity import MAX_SEVERITY
 from phash_jax.placement import BATCH
@@ -72,8 +72,10 @@ def random_move(
             the border is the image reflected.
 
     Raises:
-        ValueError: the image is not larger than ``max_shift``.
+        TypeError: an image that is not uint8.
+        ValueError: not one image, or one that is not larger than ``max_shift``.
     """
+    check_image(image, "random_move")
     flip_key, shift_key = jax.random.split(key)
     if flip:
         # The same also where 64 bits are enabled.
@@ -102,7 +104,12 @@ def random_zoom(
         image: one uint8 image.
         max_zoom: 0 to 1; the factors are from ``1 / (1 + max_zoom)`` to ``1 + max_zoom``. What
             comes in at the border is the image reflected.
+
+    Raises:
+        TypeError: an image that is not uint8.
+        ValueError: not one image.
     """
+    check_image(image, "random_zoom")
     highest = math.log1p(max_zoom)
     factors = jnp.exp(jax.random.uniform(key, (2,), jnp.float32, -highest, highest))
     # Half of what a squeezed image lacks, and the pixels that a cubic reaches to beyond.
@@ -135,8 +142,11 @@ def cut_out(
         side: of the square, pixels; 0 covers nothing.
 
     Raises:
-        ValueError: the image has more than 16,843,009 pixels, where a sum would overflow.
+        TypeError: an image that is not uint8.
+        ValueError: not one image, or one of more than 16,843,009 pixels, where a sum would
+            overflow.
     """
+    check_image(image, "cut_out")
     height, width, _ = image.shape
     if 255 * height * width >= 2**32:
         raise ValueError(f"an image of {height}x{width} pixels is too large to be covered")
@@ -198,7 +208,13 @@ def partners(batch: Array) -> Array:
 def mix(
     image: UInt8[Array, "h w c"], partner: UInt8[Array, "h w c"], share: Float32[Array, ""]
 ) -> UInt8[Array, "h w c"]:
-    """The weighted mean of two images, rounded; ``share`` is that of the first, 0 to 1."""
+    """The weighted mean of two images, rounded; ``share`` is that of the first, 0 to 1.
+
+    Raises:
+        TypeError: images that are not uint8.
+    """
+    check_uint8(image, "mix")
+    check_uint8(partner, "mix")
     mixed = share * image.astype(jnp.float32) + (1 - share) * partner.astype(jnp.float32)
     return jnp.round(mixed).astype(jnp.uint8)
 

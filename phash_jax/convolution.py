@@ -96,34 +96,41 @@ def conv_on_gpu(lhs, rhs, *args, **kwargs):
     a convolution whose kernels are the output gradients, 32x32 pixels here, and XLA's GPU compiler
     (of jax 0.10.2) mistakes it for a forward convolution. The weight gradient of a single network
     it recognises, and calls cuDNN's function for it. Not measured, since no GPU was at hand: read
-    off the compiled programs. Differentiable in reverse mode only, as ``conv_on_cpu``.
+    off the compiled programs. Differentiable in reverse mode only, as ``conv_on_cpu``, and as often
+    as wanted.
     """
 
     def conv(x, w):
         return lax.conv_general_dilated(x, w, *args, **kwargs)
 
+    # Of these two the last argument gives only a shape.
     def inputs_gradient(g, w, x):
         return jax.linear_transpose(lambda x: conv(x, w), x)(g)[0]
 
     def kernels_gradient(g, x, w):
         return jax.linear_transpose(lambda w: conv(x, w), w)(g)[0]
 
-    @jax.custom_vjp
-    def differentiable(x, w):
-        return _unrolled_by_vmap(conv)(x, w)
+    # Each of the three is linear in two arguments, and the other two are its gradients.
+    of_all = _differentiable(
+        _unrolled_by_vmap(conv),
+        lambda g, x, w: (of_inputs(g, w, x), of_kernels(g, x, w)),
+    )
+    of_inputs = _differentiable(
+        _unrolled_by_vmap(inputs_gradient),
+        lambda dx, g, w, x: (of_all(dx, w), of_kernels(g, dx, w), jnp.zeros_like(x)),
+    )
+    of_kernels = _differentiable(
+        _unrolled_by_vmap(kernels_gradient),
+        lambda dw, g, x, w: (of_all(x, dw), of_inputs(g, dw, x), jnp.zeros_like(w)),
+    )
+    return of_all(lhs, rhs)
 
-    def forward(x, w):
-        return differentiable(x, w), (x, w)
 
-    def backward(residuals, g):
-        x, w = residuals
-        return (
-            _unrolled_by_vmap(inputs_gradient)(g, w, x),
-            _unrolled_by_vmap(kernels_gradient)(g, x, w),
-        )
-
-    differentiable.defvjp(forward, backward)
-    return differentiable(lhs, rhs)
+def _differentiable(fn: Callable, gradient: Callable) -> Callable:
+    """``fn`` of arrays, whose ``gradient(of_result, *arrays)`` has a part for each of them."""
+    fn = jax.custom_vjp(fn)
+    fn.defvjp(lambda *args: (fn(*args), args), lambda args, g: gradient(g, *args))
+    return fn
 
 
 def _unrolled_by_vmap(fn: Callable) -> Callable:

@@ -142,7 +142,7 @@ def plot_distortions(
     hashed = jax.vmap(PREPROCESS["average_hash"])
     rows = {}
     for name in names:
-        key = jax.random.key(seed)
+        key = jax.random.key(seed, impl="threefry2x32")
         distort = jax.vmap(DISTORTIONS[name], in_axes=(None, None, 0))
         distorted = jax.jit(distort)(key, jnp.asarray(image), levels)
         rows[name.replace("_", " ")] = np.concatenate(

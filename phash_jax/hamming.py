@@ -435,8 +435,8 @@ def _on_all(tree: tuple, mesh: Mesh) -> tuple:
 
 
 def _collect(dealt: jax.Array, number: int) -> np.ndarray:
-    """The inverse of ``_deal`` for results ``[devices, chunks, size, ...]``."""
-    chunks = np.asarray(dealt).swapaxes(0, 1)
+    """The inverse of ``_deal`` for results ``[devices, chunks, size, ...]``, free to be changed."""
+    chunks = np.array(dealt).swapaxes(0, 1)
     return chunks.reshape(-1, *chunks.shape[3:])[:number]
 
 

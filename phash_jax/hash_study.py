@@ -47,7 +47,7 @@ def distorted(picture: UInt8[np.ndarray, "h w 3"]) -> dict[str, UInt8[np.ndarray
     Args:
         picture: RGB, 0 to 255, any size.
     """
-    first, second = jax.random.split(jax.random.key(0))
+    first, second = jax.random.split(jax.random.key(0, impl="threefry2x32"))
     cell_size = max(2, round(min(picture.shape[:2]) / _CELLS_A_SIDE))
 
     @jax.jit

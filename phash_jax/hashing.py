@@ -481,6 +481,11 @@ def colorhash(
     return _hash(_color, images, binbits=binbits, pillow=pillow, with_margin=with_margin)
 
 
+def _colorhash_of_any_size(images: ArrayLike, *, hash_size: int = 8, **options):
+    """``colorhash``, called as the others are, whose size it has no use for."""
+    return colorhash(images, **options)
+
+
 HASHES: dict[str, Callable] = {
     "average_hash": average_hash,
     "dhash": dhash,
@@ -488,7 +493,7 @@ HASHES: dict[str, Callable] = {
     "phash": phash,
     "phash_simple": phash_simple,
     "whash": whash,
-    "colorhash": lambda images, *, hash_size=8, **options: colorhash(images, **options),
+    "colorhash": _colorhash_of_any_size,
 }
 
 

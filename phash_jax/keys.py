@@ -10,8 +10,8 @@ INIT, BATCH_INDICES, AUGMENT, DROPOUT = range(4)
 
 
 def seed_key(seed: Int[Array, ""], use: int) -> Key[Array, ""]:
-    """The key for one use of a seed, such as ``INIT``."""
-    return jax.random.fold_in(jax.random.key(seed), use)
+    """The key for one use of a seed, such as ``INIT``; the same for any jax_default_prng_impl."""
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), use)
 
 
 def step_key(seed: Int[Array, ""], use: int, step: Int[Array, ""]) -> Key[Array, ""]:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from absl import logging
 from jaxtyping import Array, Float, PyTree, UInt8
 
@@ -23,7 +24,8 @@ from phash_jax.train import make_init
 from phash_jax.workdir import image_shape_of, stored_config
 
 
-@dataclasses.dataclass(frozen=True)
+# Compared and hashed by identity: arrays have no single truth value.
+@dataclasses.dataclass(frozen=True, eq=False)
 class Networks:
     """The networks of one run, one per seed.
 
@@ -244,7 +246,8 @@ def restore(
     if found is not None:
         _check_shapes(folder, found, expected.params, image_shape)
     state, sha256 = checkpoint.read_newest(directory, expected)
-    step = int(state.step[0])
+    # In NumPy: the caller may be within a mesh that lacks the device it was put on.
+    step = int(np.asarray(state.step)[0])
     if step != config.train.num_steps:
         logging.warning(
             "the networks in %s are at step %d of %d: their training was not finished",

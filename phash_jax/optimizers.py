@@ -36,6 +36,21 @@ def _adamw(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
     )
 
 
+def _in_float32(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimizer, whose state has the same types whether or not 64 bits are enabled.
+
+    Else checkpoints written with them could not be read without.
+    """
+
+    def init(params: PyTree) -> PyTree:
+        return jax.tree.map(
+            lambda leaf: leaf.astype(jnp.float32) if leaf.dtype == jnp.float64 else leaf,
+            optimizer.init(params),
+        )
+
+    return optax.GradientTransformation(init, optimizer.update)
+
+
 def _muon(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
     """Muon for convolution kernels, with updates scaled so that Adam's rates suit it; else AdamW.
 
@@ -51,7 +66,7 @@ def _muon(rate: Rate, weight_decay: float) -> optax.GradientTransformation:
         muon_weight_dimension_numbers=optax.contrib.MuonDimensionNumbers(height_width_in, out),
     )
     return optax.partition(
-        {"convolution": muon, "other": _adamw(rate, weight_decay)},
+        {"convolution": _in_float32(muon), "other": _adamw(rate, weight_decay)},
         lambda params: jax.tree.map(
             lambda leaf: "convolution" if leaf.ndim == 4 else "other", params
         ),

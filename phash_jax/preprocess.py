@@ -23,13 +23,16 @@ def raw_and_average_hash(image: UInt8[Array, "h w c"]) -> Float32[Array, "h w 2*
     return jnp.concatenate([raw(image), PREPROCESS["average_hash"](image)], -1)
 
 
+def _bits_as_values(
+    image: UInt8[Array, "h w c"], *, hash_image: Callable
+) -> Float32[Array, "height width channels"]:
+    return hash_image(image).astype(jnp.float32)
+
+
 def _hashed(hash_image: Callable) -> Preprocess:
     """Bits as the values 0 and 1."""
-
-    def preprocess(image: UInt8[Array, "h w c"]) -> Float32[Array, "height width channels"]:
-        return hash_image(image).astype(jnp.float32)
-
-    return preprocess
+    # A partial, unlike an inner function, can be pickled for the processes of a data loader.
+    return partial(_bits_as_values, hash_image=hash_image)
 
 
 PREPROCESS: dict[str, Preprocess] = {

@@ -1,5 +1,7 @@
 """Training on distorted images."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,6 +116,20 @@ def test_every_second_image_is_mirrored_and_every_one_moved(dataset):
     # 8 on average; a uniform draw has all 50 in the range with a probability of 0.98.
     assert min(counts.values()) >= 1
     assert max(counts.values()) <= 20
+
+
+@pytest.mark.parametrize(
+    "of_one",
+    [
+        partial(random_move.__wrapped__, flip=True, max_shift=1),
+        partial(random_zoom.__wrapped__, max_zoom=0.2),
+        partial(cut_out.__wrapped__, side=3),
+        lambda key, image: mix.__wrapped__(image, image, 0.5),
+    ],
+)
+def test_values_that_are_not_uint8_are_refused(of_one):
+    with pytest.raises(TypeError, match="takes uint8 values from 0 to 255, got float32"):
+        of_one(jax.random.key(0), np.zeros((8, 8, 3), np.float32))
 
 
 def test_neither_flip_nor_shift_leaves_the_image(dataset):

@@ -36,6 +36,15 @@ def test_streamed_training_is_bit_for_bit_the_resident(config, dataset, tmp_path
     assert (np.asarray(resident[0].step) == 12).all()
 
 
+def test_batches_do_not_depend_on_the_default_generator():
+    def drawn():
+        return draw_indices(jnp.int32(3), jnp.int32(5), num_images=900, batch_size=64)
+
+    usual = drawn()
+    with jax.default_prng_impl("rbg"):
+        np.testing.assert_array_equal(drawn(), usual)
+
+
 def test_every_seed_and_step_has_a_batch_of_its_own_of_all_images():
     drawn = [
         draw_indices(jnp.int32(seed), jnp.int32(step), num_images=10, batch_size=64).tolist()

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -235,6 +236,13 @@ def test_what_is_no_image_is_refused(name):
     for severity in (3.0, None, jnp.float32(3), jnp.arange(5)):
         with pytest.raises(TypeError, match=r"severity must be (a|one) whole number"):
             distort(key, image, severity)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_distortions_can_be_sent_to_other_processes(name):
+    sent, own = pickle.loads(pickle.dumps(DISTORTIONS[name])), DISTORTIONS[name]
+    assert (sent.func, sent.args, sent.keywords) == (own.func, own.args, own.keywords)
+    assert sent.__doc__ == own.__doc__ == own.__wrapped__.__doc__
 
 
 def test_a_large_image_has_crystals_no_larger_than_can_be():

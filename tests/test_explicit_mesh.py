@@ -62,6 +62,22 @@ def test_batches_sharded_over_an_explicit_mesh_are_taken(name, mesh):
     assert jax.jit(function).trace(*sharded).out_info.shape == of_sharded.shape
 
 
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_severities_of_each_image_are_taken_with_it(name, mesh):
+    of_images, severities = jax.vmap(DISTORTIONS[name]), np.arange(8, dtype=np.int32) % 6
+    with jax.set_mesh(mesh):
+        traced = jax.jit(of_images).trace(*split((KEYS, IMAGES, severities), mesh))
+    assert traced.out_info.sharding.spec[0] == "images"
+
+
+def test_severities_of_each_image_have_the_same_results(mesh):
+    of_images, severities = jax.vmap(DISTORTIONS["saturate"]), np.arange(8, dtype=np.int32) % 6
+    with jax.set_mesh(mesh):
+        of_sharded = jax.jit(of_images)(*split((KEYS, IMAGES, severities), mesh))
+    of_batch = jax.jit(of_images)(KEYS, IMAGES, severities)
+    np.testing.assert_array_equal(of_sharded, of_batch)
+
+
 @pytest.mark.parametrize(
     "name", ["fog", "brightness", "shot_noise", "median_hash", "all_distances", "logits_cpu"]
 )

@@ -131,6 +131,13 @@ def test_searches_work_within_a_mesh_of_the_callers(kind):
     np.testing.assert_array_equal(nearest.distance, np.sort(bits(a, b), axis=1)[:, :3])
 
 
+def test_what_is_found_may_be_changed():
+    a = make_codes(0, 20, 2, num_random_bits=4)
+    nearest = hamming.k_nearest(a, a, k=2)
+    for array in (*nearest, *hamming.pairs_within(a, radius=3, max_pairs=9)[:3]):
+        array += 1
+
+
 def test_nothing_is_moved_to_a_device_unasked():
     a, b = (make_codes(seed, 20, 2, num_random_bits=4) for seed in range(2))
     with jax.transfer_guard("disallow"):

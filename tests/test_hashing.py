@@ -1,6 +1,7 @@
 """Hashes against ImageHash, bit for bit, and what they report about noise."""
 
 import functools
+import pickle
 
 import imagehash
 import jax
@@ -522,3 +523,8 @@ def test_a_traced_hash_size_is_told_to_be_static():
     dhash = jax.jit(hashing.dhash.__wrapped__)
     with pytest.raises(TypeError, match=r"hash_size must be a whole number, .*static_argnames"):
         dhash(np.zeros((8, 8), np.uint8), hash_size=8)
+
+
+def test_hashes_can_be_sent_to_other_processes():
+    for hash_of in hashing.HASHES.values():
+        assert pickle.loads(pickle.dumps(hash_of)) is hash_of

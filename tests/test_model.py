@@ -130,6 +130,27 @@ def test_networks_on_a_gpu_have_a_convolution_each(num_batches):
     assert not is_grouped(unrolled)
 
 
+def test_convolutions_on_a_gpu_have_derivatives_of_derivatives():
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (3, 2, 6, 5, 4))
+    w = jax.random.normal(keys[1], (3, 3, 3, 4, 6))
+
+    def penalties(conv):
+        def loss(x, w):
+            return jnp.sin(conv(x, w, (1, 1), "SAME", dimension_numbers=NHWC)).sum()
+
+        def penalty(x, w):
+            return sum((of**2).sum() for of in jax.grad(loss, (0, 1))(x, w))
+
+        return jax.vmap(jax.grad(penalty, (0, 1)))
+
+    usual, unrolled = (
+        jax.jit(penalties(conv))(x, w) for conv in (lax.conv_general_dilated, conv_on_gpu)
+    )
+    for a, b in zip(unrolled, usual, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(b).max())
+
+
 def test_group_norm_needs_no_other_image():
     fields = {"group_norm": "first", "conv_layers": 1, "conv_features": 16, "dense_features": ()}
     model = network(**fields, activation="relu")

@@ -62,6 +62,16 @@ def test_networks_are_those_that_were_trained(trained):
     assert networks.logits(variables, np.zeros((0, *SHAPE), np.uint8)).shape == (0, 2)
 
 
+def test_networks_are_restored_within_a_mesh_of_the_callers(trained):
+    mesh = jax.make_mesh((2,), ("batch",), devices=jax.devices()[1:3])
+    with jax.set_mesh(mesh):
+        (networks,) = restored(trained[0])
+    (outside,) = restored(trained[0])
+    assert networks.sha256 == outside.sha256
+    # Each is itself alone, whatever its arrays hold.
+    assert len({networks, outside, networks}) == 2
+
+
 def test_runs_of_one_name_are_told_apart(trained):
     folder, _ = trained
     shutil.copytree(folder, folder.parent / "copy")

@@ -8,7 +8,7 @@ import pytest
 from conftest import load_config
 
 from phash_jax.losses import LOSSES, make_loss, smoothed_cross_entropy
-from phash_jax.optimizers import SCHEDULES, average_parameters, averaged, make_optimizer
+from phash_jax.optimizers import OPTIMIZERS, SCHEDULES, average_parameters, averaged, make_optimizer
 
 
 def optimizer(num_steps=10, **fields):
@@ -170,3 +170,18 @@ def test_a_run_of_one_step_makes_it_at_the_peak(schedule):
     rule = optimizer(num_steps=1, name="sgd", learning_rate=1.0, schedule=schedule, warmup=0.9)
     update, _ = rule.update(jnp.float32(1), rule.init(jnp.float32(0)))
     assert float(update) == -1
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_states_have_the_same_types_with_float64_enabled_too(name):
+    params = {"kernel": np.zeros((3, 3, 8, 16), np.float32), "bias": np.zeros(16, np.float32)}
+
+    def types():
+        rule = optimizer(name=name, learning_rate=0.1, schedule="cosine", average_decay=0.9)
+        state = rule.init(params)
+        _, updated = rule.update(params, state, params)
+        return [jax.tree.map(lambda leaf: leaf.dtype, of) for of in (state, updated)]
+
+    with jax.enable_x64(True):
+        of_wide = types()
+    assert of_wide == types()

@@ -2,6 +2,8 @@
 
 import io
 import os
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,42 @@ def test_a_pipe_is_not_waited_for(folder, caplog):
 
 
 @pytest.mark.filterwarnings("default")  # As in a user's run, where this one is no error by itself.
+def test_folders_read_at_the_same_time_leave_the_filters_of_warnings_as_they_are(
+    folder, monkeypatch
+):
+    filters, decode = list(warnings.filters), picture_folder._decode
+    first_began, second_began, first_ended = (threading.Event() for _ in range(3))
+
+    def decode_slowly(path, image_size):
+        # The second one begins before the first ends, and ends after it, if it may.
+        if path.is_relative_to(folder / "second"):
+            second_began.set()
+            first_ended.wait(0.3)
+        else:
+            first_began.set()
+            second_began.wait(0.3)
+        return decode(path, image_size)
+
+    def read_first():
+        read(folder / "first")
+        first_ended.set()
+
+    def read_second():
+        first_began.wait(10)
+        read(folder / "second")
+
+    monkeypatch.setattr(picture_folder, "_decode", decode_slowly)
+    for name in ("first", "second"):
+        for split in ("train", "test"):
+            save_picture(folder / name / split / "ant" / "a.png", (1, 2, 3))
+    threads = [threading.Thread(target=target) for target in (read_first, read_second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == filters
+
+
 @pytest.mark.parametrize("side", [13, 20])  # Pillow warns above its limit, refuses above twice it.
 def test_decompression_bombs_are_left_out(folder, caplog, monkeypatch, side):
     save_picture(folder / "test" / "bee" / "bomb.png", (0, 0, 0), size=(side, side))

@@ -1,5 +1,6 @@
 """Hash images, decided exactly, and the raw values."""
 
+import pickle
 from fractions import Fraction
 from functools import partial
 
@@ -255,3 +256,9 @@ def test_gray_multiscale_and_dct_hash_images():
     np.testing.assert_array_equal(dct_hash_image(jnp.asarray(image)), expected)
     with pytest.raises(ValueError, match="needs 2 pixels a side or more"):
         dct_hash_image(jnp.zeros((1, 5, 3), jnp.uint8))
+
+
+@pytest.mark.parametrize("name", PREPROCESS)
+def test_inputs_can_be_sent_to_other_processes(name):
+    sent, own = pickle.loads(pickle.dumps(PREPROCESS[name])), PREPROCESS[name]
+    assert sent is own or (sent.func, str(sent.keywords)) == (own.func, str(own.keywords))

@@ -1,5 +1,6 @@
 """Datasets from the user's own folder of PNG and JPEG files."""
 
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from phash_jax.errors import listed
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
 _THREADS = 4
+# Held while Python's filters of warnings, which all threads share, are not those of the caller.
+_FILTERS = threading.Lock()
 
 
 def load_folder(*, root: str, image_size: int) -> Dataset:
@@ -108,8 +111,8 @@ def _read_split(
             return f"{ids[i]}: {error or type(error).__name__}"
         return ""
 
-    # Filters of warnings are shared by all threads, so they are set once, outside.
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+    # Set once, outside of the threads that decode.
+    with _FILTERS, warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # Of a damaged EXIF block or a dropped transparency: the picture can be read all the same.
         warnings.simplefilter("ignore", UserWarning)

@@ -27,25 +27,25 @@ Distortion = Callable[
 ]
 
 
+def _distort(name, distortion, key, image, severity):
+    check_uint8(image, name)
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ValueError(f"{name} takes one image [H, W, 3] (jax.vmap for more), got {image.shape}")
+    if not isinstance(severity, jax.Array):
+        severity = whole_number(severity, "severity", least=0, most=MAX_SEVERITY)
+    elif severity.shape or not jnp.issubdtype(severity.dtype, jnp.integer):
+        raise TypeError(
+            f"severity must be one whole number, got {severity.dtype} of shape {severity.shape}"
+        )
+    return distortion(key, image, severity)
+
+
 def _checked(name: str, distortion: Distortion) -> Distortion:
     """The distortion of what it is made for; TypeError and ValueError for anything else."""
-
-    @functools.wraps(distortion)
-    def of_one(key, image, severity):
-        check_uint8(image, name)
-        if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-            raise ValueError(
-                f"{name} takes one image [H, W, 3] (jax.vmap for more), got {image.shape}"
-            )
-        if not isinstance(severity, jax.Array):
-            severity = whole_number(severity, "severity", least=0, most=MAX_SEVERITY)
-        elif severity.shape or not jnp.issubdtype(severity.dtype, jnp.integer):
-            raise TypeError(
-                f"severity must be one whole number, got {severity.dtype} of shape {severity.shape}"
-            )
-        return distortion(key, image, severity)
-
-    return of_one
+    # A partial, unlike an inner function, can be pickled for the processes of a data loader, if it
+    # has no annotations.
+    described = ("__module__", "__name__", "__qualname__", "__doc__")
+    return functools.update_wrapper(partial(_distort, name, distortion), distortion, described)
 
 
 DISTORTIONS: dict[str, Distortion] = {

@@ -15,7 +15,9 @@ def distortion_key(seed: int, distortion: str, draw: int) -> Key[Array, ""]:
 
     The same at every severity, so that severities of one image differ in strength only.
     """
-    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(distortion.encode()))
+    # Named: what "rbg" draws for one image of a batch depends on the others.
+    key = jax.random.key(seed, impl="threefry2x32")
+    key = jax.random.fold_in(key, zlib.crc32(distortion.encode()))
     return jax.random.fold_in(key, draw)
 
 

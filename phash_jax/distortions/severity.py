@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int32, UInt8
 
+from phash_jax.distortions.lookup import look_up
+
 MAX_SEVERITY = 5
 
 Severity = Int32[Array, ""] | int
@@ -23,7 +25,7 @@ def at_severity(per_severity: Sequence | np.ndarray, severity: Severity) -> Arra
         raise ValueError(f"parameters of {MAX_SEVERITY} severities are needed, got {len(table)}")
     if table.dtype == np.float64:
         table = table.astype(np.float32)
-    return jnp.asarray(table)[jnp.clip(severity, 1, MAX_SEVERITY) - 1]
+    return look_up(table, jnp.clip(severity, 1, MAX_SEVERITY) - 1)
 
 
 def unless_clean(
