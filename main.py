@@ -4,7 +4,6 @@ On many hosts, or in many processes of one, the same command is started in each 
 """
 
 import importlib
-import io
 import operator
 import os
 import sys
@@ -18,6 +17,7 @@ from ml_collections import config_flags
 
 from phash_jax.allocation import keep_freed_memory
 from phash_jax.checks import choose, names
+from phash_jax.command_line import print_any_letter
 from phash_jax.errors import UserError, is_disk_full, is_out_of_memory
 from phash_jax.fields import READ_WITH, is_read
 from phash_jax.stopping import StopRequestedError, stop_on_signals
@@ -131,9 +131,7 @@ def main(argv: list[str]) -> None:
         check_fields_reach_a_run(
             flags.FLAGS.config, config_flags.get_override_values(flags.FLAGS["config"])
         )
-        # A name that this terminal has no letters for is no reason to fail when all is done.
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
+        print_any_letter()
         with stop_on_signals():
             print(run(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser()))
     except StopRequestedError as stop:

@@ -11,10 +11,10 @@ integers, most significant bit first, a longer hash as ``<name>_0``, ``<name>_1`
 import argparse
 import contextlib
 import itertools
-import sys
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt64
 
 from phash_jax import tables
+from phash_jax.command_line import ended_in_one_line
 from phash_jax.whole_files import written_whole
 
 if TYPE_CHECKING:
     import duckdb
 
 _NAME, _PARTS = "catalog.parquet", "parts"
+_PART = re.compile(r"part-\d+\.parquet")
 _MOST_ROWS_SHOWN = 100_000
 
 
@@ -92,18 +94,31 @@ def finish(folder: Path) -> Path:
     """Joins the parts, in order, into ``catalog.parquet``; removes them and returns its path.
 
     One part is in memory at a time. A finished catalog without parts is left as it is.
+
+    Raises:
+        ValueError: a part is damaged.
     """
     path = folder / _NAME
     parts = _part_paths(folder)
     if parts:
         with (
             written_whole(path) as temporary,
-            pq.ParquetWriter(temporary, pq.read_schema(parts[0])) as writer,
+            pq.ParquetWriter(temporary, _of_part(pq.read_schema, parts[0])) as writer,
         ):
             for part in parts:
-                writer.write_table(pq.read_table(part))
+                writer.write_table(_of_part(pq.read_table, part))
     clear_parts(folder)
     return path
+
+
+def _of_part(read: Callable[[Path], Any], part: Path) -> Any:
+    try:
+        return read(part)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{part} is damaged ({error}): remove it and start the same command again, which makes "
+            "it anew"
+        ) from error
 
 
 def clear_parts(folder: Path) -> None:
@@ -125,7 +140,8 @@ def is_finished(folder: Path) -> bool:
 
 
 def _part_paths(folder: Path) -> list[Path]:
-    return sorted((folder / _PARTS).glob("part-*.parquet"), key=_number)
+    found = (folder / _PARTS).glob("part-*.parquet")
+    return sorted((path for path in found if _PART.fullmatch(path.name)), key=_number)
 
 
 def _number(part: Path) -> int:
@@ -214,6 +230,11 @@ def query(path: Path, sql: str) -> str:
             raise ValueError(f"DuckDB: {error}") from error
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
+        except RuntimeError as error:
+            # What DuckDB makes of Ctrl-C.
+            if "interrupted" not in str(error).lower():
+                raise
+            raise KeyboardInterrupt from error
     if len(rows) > _MOST_ROWS_SHOWN:
         raise ValueError(
             f"the result has more than {_MOST_ROWS_SHOWN:,} rows: add LIMIT, or read the catalog "
@@ -230,11 +251,8 @@ def main() -> None:
         "sql", help="a query over the table images; hamming(a, b) gives bits, hash_hex(a) text"
     )
     arguments = parser.parse_args()
-    try:
+    with ended_in_one_line():
         print(query(arguments.path, arguments.sql))
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,12 @@ from phash_jax.published import FIG_3_1_LABELS
 from phash_jax.workdir import claim, keep_images
 
 _PART_SIZE = 2_000
+# File systems allow 255, of which the row, the ending and that of an unfinished file need some.
+_MOST_BYTES_OF_A_NAME = 220
 # The file in catalog.image_dir that says which dataset the images are from.
 _WHOSE = "dataset.txt"
+# A fingerprint, or the fields of generated images.
+_OUR_NOTE = re.compile(rb"[0-9a-f]{64}|\{'.*'.*\}")
 # Of images that are hashed at once; hashing takes several times as much memory.
 _BATCH_BYTES = 8 * 2**20
 
@@ -97,9 +101,12 @@ def _make_folder(address: str) -> epath.Path:
 
 
 def _claim_folder(folder: epath.Path, whose: str) -> None:
-    """Notes which dataset a folder is for; ValueError where it holds the images of another."""
+    """Notes which dataset a folder is for; ValueError where it holds images or notes of others."""
     note = folder / _WHOSE
-    same = note.exists() and note.read_bytes() == whose.encode()
+    found = note.read_bytes() if note.exists() else b""
+    if found and not _OUR_NOTE.fullmatch(found):
+        raise ValueError(f"{note} was not written by this job: name another catalog.image_dir")
+    same = found == whose.encode()
     if not same and any(folder.glob("*.png")):
         theirs = f"the images of another dataset ({note})" if note.exists() else "PNG files"
         raise ValueError(
@@ -172,6 +179,10 @@ def _write(
 def _file_names(split: Split) -> list[str]:
     """``<id>.png``; what a file system or address may not allow becomes an underscore."""
     cleaned = [re.sub(r"[^\w.-]+", "_", identity) for identity in split.ids.tolist()]
+    if max(len(name.encode()) for name in cleaned) > _MOST_BYTES_OF_A_NAME:
+        cleaned = [
+            name.encode()[:_MOST_BYTES_OF_A_NAME].decode(errors="ignore") for name in cleaned
+        ]
     if len(set(cleaned)) < len(cleaned):
         cleaned = [f"{name}_{row}" for row, name in enumerate(cleaned)]
     return [f"{name}.png" for name in cleaned]

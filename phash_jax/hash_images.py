@@ -116,7 +116,12 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> str:
     with processes.first_alone("claimed"):
         claim(workdir, config)
         saved = _saved_files(workdir, files, settings.path)
-        unfinished = not (workdir / "catalog.parquet").exists()
+        unfinished = not catalog.is_finished(workdir)
+        if saved is None and (catalog.parts_done(workdir) or not unfinished):
+            raise WorkdirError(
+                f"{workdir / 'pictures.json'} is missing, which says what pictures were hashed: "
+                f"restore it, or {_IN_A_NEW_WORKDIR}"
+            )
         if unfinished and saved is None:
             kinds = common_kinds(files, threads=threads, max_pixels=settings.max_pixels)
             saved = {"whole": kinds, "files": [_as_line(file) for file in files]}

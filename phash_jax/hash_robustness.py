@@ -173,7 +173,16 @@ def evaluate_hashes(config: ml_collections.ConfigDict, workdir: Path) -> None:
     bits = _num_bits(test, hash_names, hash_size=config.hash.size, pillow=config.hash.pillow)
     clean, _ = hash_with(undistorted)(jax.random.key(0), 0)
     path = workdir / "grid.jsonl"
-    records = read_lines_by(path, "distortion", "counts", "inputs_flipped")
+
+    def is_whole(record: dict[str, Any]) -> bool:
+        counts, flipped = record["counts"], record["inputs_flipped"]
+        return all(
+            np.array(counts[name][pairs], int).shape == (len(severities), bits[name] + 1)
+            for name in hash_names
+            for pairs in ("same", "different")
+        ) and all(np.array(flipped[name], float).shape == (len(severities),) for name in inputs)
+
+    records = read_lines_by(path, "distortion", "counts", "inputs_flipped", is_whole=is_whole)
     todo = [name for name in chosen if name not in records]
     with (
         path.open("a") as file,

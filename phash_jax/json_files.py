@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -86,7 +86,9 @@ def rewrite_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
         file.writelines(json.dumps(record) + "\n" for record in records)
 
 
-def read_lines_by(path: Path, field: str, *others: str) -> dict[str, dict[str, Any]]:
+def read_lines_by(
+    path: Path, field: str, *others: str, is_whole: Callable[[dict[str, Any]], bool]
+) -> dict[str, dict[str, Any]]:
     """The records of a file to be continued, by a field; none where there is no file.
 
     A last line that a crash cut short is removed, since it would spoil the next.
@@ -95,14 +97,22 @@ def read_lines_by(path: Path, field: str, *others: str) -> dict[str, dict[str, A
         path: JSON lines.
         field: the key of each record.
         others: fields that each record has besides.
+        is_whole: whether a record's fields hold what they should; may raise KeyError, TypeError or
+            ValueError where they do not.
 
     Raises:
         ValueError: the file is damaged before its last line.
     """
     records = read_lines(path, then=_WITHOUT_IT)
-    for record in records:
+    for number, record in enumerate(records, 1):
         if lacking := {field, *others} - record.keys():
             raise damaged(path, f"a record has no {listed(sorted(lacking))}", _WITHOUT_IT)
+        try:
+            whole = isinstance(record[field], str) and is_whole(record)
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise damaged(path, f"record {number} is not one of this run", _WITHOUT_IT)
     rewrite_lines(path, records)
     return {record[field]: record for record in records}
 

@@ -1,5 +1,6 @@
 """results.json: what every seed of a run reached, with mean and 95 % interval; failure.json."""
 
+import math
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ _PER_SEED = (
     "steps_to_90",
     "steps_to_90_single_batch",
 )
+# None of a seed that did not get there.
+_NEVER_REACHED = ("steps_to_90", "steps_to_90_single_batch")
 
 
 def steps_to(records: list[dict[str, Any]], field: str, mark: float) -> list[int | None]:
@@ -180,11 +183,20 @@ def _wrong_fields(run: dict[str, Any]) -> list[str]:
         return wrong
     if run["published"] not in PUBLISHED:
         return ["published"]
-    values = {name: run[name] for name in _PER_SEED} | run["test_accuracy"]
+    if not math.isfinite(run["seconds"]):
+        return ["seconds"]
+    values = (
+        {name: run[name] for name in _PER_SEED}
+        | run["test_accuracy"]
+        | {f"correct of {name}": correct for name, correct in run["test_correct"].items()}
+    )
     return [
         f"{name} of every seed"
         for name, per_seed in values.items()
         if not isinstance(per_seed, list)
         or len(per_seed) != len(run["seeds"])
-        or not all(value is None or isinstance(value, int | float) for value in per_seed)
+        or not all(
+            (value is None and name in _NEVER_REACHED) or isinstance(value, int | float)
+            for value in per_seed
+        )
     ]

@@ -174,20 +174,29 @@ def _measure(
     name: str,
 ) -> dict[str, dict[str, Any]]:
     """The records of ``path`` by distortion; those that are missing are measured and added."""
-    records = read_lines_by(path, "distortion", "correct")
-    todo = [distortion for distortion in (CLEAN, *chosen) if distortion not in records]
-    grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in todo}
+    grids = {d: ([0], 1) if d == CLEAN else (severities, draws) for d in (CLEAN, *chosen)}
+
+    def is_whole(record: dict[str, Any]) -> bool:
+        levels, num_draws = grids[record["distortion"]]
+        return all(
+            np.array(record["correct"][networks.name], int).shape
+            == (len(levels), num_draws, len(networks.seeds))
+            for networks in all_networks
+        )
+
+    records = read_lines_by(path, "distortion", "correct", is_whole=is_whole)
+    todo = {name: grid for name, grid in grids.items() if name not in records}
     variables = [jax.device_put(n.variables, images.replicated) for n in all_networks]
     with (
         path.open("a") as file,
         tqdm(
-            total=len(images.batches) * sum(len(levels) * n for levels, n in grids.values()),
+            total=len(images.batches) * sum(len(levels) * n for levels, n in todo.values()),
             desc=name,
             unit="batch",
             dynamic_ncols=True,
         ) as bar,
     ):
-        for distortion, (levels, num_draws) in grids.items():
+        for distortion, (levels, num_draws) in todo.items():
             distort = undistorted if distortion == CLEAN else DISTORTIONS[distortion]
             count = make_count_correct(all_networks, distort, images)
             keys = [distortion_key(seed, distortion, draw) for draw in range(num_draws)]

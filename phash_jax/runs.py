@@ -20,6 +20,8 @@ from phash_jax.train import check_numbers
 from phash_jax.workdir import flatten
 
 _OF_ALL_RUNS = {"job", "name", "only", "runs"}
+# In a workdir they hold what is of one run, or of all.
+_FOLDERS_OF_A_RUN = ("checkpoints", "figures", "tensorboard")
 
 # The choices of other fields are looked up where they are used, in ``_check``.
 _CHOICES = {
@@ -57,6 +59,10 @@ def named_runs(
         return [(config, workdir)]
     runs = []
     for name, overrides in config.runs.items():
+        if Path(name).name != name or name in _FOLDERS_OF_A_RUN:
+            raise ValueError(
+                f"run {name!r} of {config.name} cannot be the name of its folder: choose another"
+            )
         if of_all := sorted(_OF_ALL_RUNS & set(overrides)):
             raise ValueError(
                 f"run {name} of {config.name} overrides {listed(of_all)}, which a run cannot: its "

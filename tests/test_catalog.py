@@ -1,9 +1,11 @@
 """The Parquet catalog, queries on it, and the job that catalogs a dataset."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import forked
 import numpy as np
@@ -314,19 +316,44 @@ def test_a_folder_with_pictures_of_the_users_own_is_refused(tmp_path):
 def test_parts_are_joined_by_number_and_nothing_else_is_removed(tmp_path):
     for index in (999_999, 1_000_000, 7):
         catalog.write_part(tmp_path, index, {"n": np.array([index])})
-    (tmp_path / "parts" / "mine.txt").write_text("")
+    (tmp_path / "parts" / "part-of-mine.parquet").write_text("")
     path = catalog.finish(tmp_path)
     assert catalog.read_columns(path, ["n"])["n"].tolist() == [7, 999_999, 1_000_000]
-    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["mine.txt"]
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["part-of-mine.parquet"]
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_damaged_part_is_named_and_the_others_are_kept(tmp_path, damaged):
+    for index in range(2):
+        catalog.write_part(tmp_path, index, {"n": np.array([index])})
+    path = tmp_path / "parts" / f"part-00000{damaged}.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(ValueError, match=rf"part-00000{damaged}.parquet is damaged .* remove it"):
+        catalog.finish(tmp_path)
+    assert not catalog.is_finished(tmp_path)
+    path.write_bytes(whole)
+    assert catalog.read_columns(catalog.finish(tmp_path), ["n"])["n"].tolist() == [0, 1]
 
 
 def test_a_folder_without_images_is_taken_by_another_dataset(tmp_path):
     fields = {"hash.names": "average_hash", "catalog.image_dir": str(tmp_path / "images")}
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "dataset.txt").write_text("another")
+    note = tmp_path / "images" / "dataset.txt"
+    note.write_text("the user's own")
+    with pytest.raises(ValueError, match=r"dataset.txt was not written by this job: name another"):
+        catalog_dataset.run(make_config(**fields), tmp_path / "first")
+    assert note.read_text() == "the user's own"
+    note.write_text("0" * 64)
     catalog_dataset.run(make_config(**fields), tmp_path / "first")
     assert catalog.is_finished(tmp_path / "first")
-    assert (tmp_path / "images" / "dataset.txt").read_text() != "another"
+    of_generated = note.read_text()
+    assert of_generated != "0" * 64
+    for path in (tmp_path / "images").glob("*.png"):
+        path.unlink()
+    fields["data.seed"] = 8
+    catalog_dataset.run(make_config(**fields), tmp_path / "second")
+    assert note.read_text() not in ("", of_generated)
 
 
 def test_a_damaged_catalog_says_what_to_do(tmp_path):
@@ -364,6 +391,10 @@ def test_ids_become_file_names():
     names = catalog_dataset._file_names(split)
     assert len(set(names)) == len(split)
     assert not any(set(name) & set('/\\: "') for name in names)
+    split.ids[:3] = ["\N{SNOWMAN}a" * 70 + end for end in ("1.png", "2.png", "3")]
+    names = catalog_dataset._file_names(split)
+    assert len(set(names)) == len(split)
+    assert max(len(f"{name}.partial".encode()) for name in names) < 256
 
 
 @pytest.mark.parametrize(
@@ -390,6 +421,17 @@ def test_the_first_ten_of_cifar10(tmp_path, real_cifar10, monkeypatch):
     text = catalog_dataset.run(make_config(**{"data.name": "cifar10"}), tmp_path)
     assert text.splitlines()[4].split()[:3] == ["train_00000", "frog", "train"]
     assert "the same" in text.splitlines()
+
+
+def test_a_query_stopped_by_ctrl_c_is_no_error(monkeypatch, tmp_path):
+    def execute(sql):
+        # As DuckDB 2.0 does.
+        raise RuntimeError("Query interrupted")
+
+    connection = contextlib.nullcontext(SimpleNamespace(execute=execute))
+    monkeypatch.setattr(catalog, "connect", lambda path: connection)
+    with pytest.raises(KeyboardInterrupt):
+        catalog.query(tmp_path, "SELECT 1")
 
 
 def test_only_queries_load_duckdb():

@@ -72,6 +72,15 @@ def test_a_run_keeps_its_name_and_job(overrides):
         named(config)
 
 
+@pytest.mark.parametrize("name", ["a/b", "checkpoints", "figures"])
+def test_a_run_has_a_folder_of_its_own(name):
+    config = load_config("compare")
+    with config.unlocked():
+        config.runs[name] = config.runs.phash
+    with pytest.raises(ValueError, match=f"run '{name}' of compare cannot be the name of its fol"):
+        named(config)
+
+
 @pytest.mark.parametrize(
     ("field", "message"),
     [

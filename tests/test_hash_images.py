@@ -452,7 +452,14 @@ def test_what_was_removed_or_damaged_is_named(tmp_path):
     (workdir / "warnings.csv").unlink()
     with pytest.raises(WorkdirError, match=r"warnings.csv is missing: remove .*catalog.par"):
         hash_images.run(config, workdir)
-    (workdir / "pictures.json").write_text("{}")
+    (workdir / "pictures.json").unlink()
+    with pytest.raises(WorkdirError, match=r"pictures.json is missing, .* restore it, or hash"):
+        hash_images.run(config, workdir)
+    (workdir / "catalog.parquet").rename(workdir / "elsewhere.parquet")
+    (workdir / "parts").mkdir()
+    (workdir / "parts" / "part-000000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(WorkdirError, match=r"pictures.json is missing, .* restore it, or hash"):
+        hash_images.run(config, workdir)
     for content, reason in (
         ({}, "it lists no files"),
         ({"whole": [], "files": [7]}, "an entry has the wrong form"),

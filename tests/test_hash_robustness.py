@@ -115,6 +115,10 @@ def test_stopped_grid_goes_on_and_is_reported(config, tmp_path):
     hash_robustness.evaluate_hashes(config, tmp_path)
     whole = (tmp_path / "results.json").read_text()
     lines = (tmp_path / "grid.jsonl").read_text().splitlines(keepends=True)
+    other = {**json.loads(lines[1]), "inputs_flipped": {}}
+    (tmp_path / "grid.jsonl").write_text(lines[0] + json.dumps(other) + "\n")
+    with pytest.raises(ValueError, match=r"grid.jsonl is damaged \(record 2 is not one of this r"):
+        hash_robustness.evaluate_hashes(config, tmp_path)
     (tmp_path / "grid.jsonl").write_text(lines[0] + lines[1][:30])
     hash_robustness.evaluate_hashes(config, tmp_path)
     assert (tmp_path / "results.json").read_text() == whole

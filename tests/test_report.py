@@ -483,6 +483,9 @@ def test_the_command_writes_a_page_with_the_users_notes(tmp_path, monkeypatch, c
         ([*options[:2], f"--notes={tmp_path / 'latin.md'}"], 1, "latin.md is not UTF-8 text"),
         ([*options[:2], f"--notes={tmp_path / 'lost.md'}"], 1, "lost.md shows gone.png, but there"),
         ([f"--notes={tmp_path / 'notes.md'}"], 2, "add --output"),
+        (["--output="], 2, "argument --output: it is empty"),
+        ([options[0], "--name="], 2, "argument --name: '' is not the name of a file"),
+        ([options[0], "--name=../page"], 2, "'../page' is not the name of a file"),
         ((), 1, f"there is no folder {tmp_path / 'typo'}"),
     ):
         folder = [*command, *wrong] if wrong else ["report", str(tmp_path / "typo")]

@@ -61,12 +61,22 @@ def test_damaged_results_are_named(tmp_path):
         ("published", "nobody"),
         ("num_steps", "900"),
         ("train_accuracy", [0.5]),
+        ("train_loss", [None, 0.5]),
+        ("test_correct", {"clean": 5}),
     ],
 )
 def test_results_of_another_kind_are_named(tmp_path, field, value):
     result = make_workdir(tmp_path, "original")
     results.write(tmp_path, {"original": result | {field: value}})
     with pytest.raises(ValueError, match=r"results.json is damaged \(original lacks .*delete it"):
+        results.read(tmp_path)
+
+
+def test_a_time_without_end_is_named(tmp_path):
+    results.write(tmp_path, {"original": make_workdir(tmp_path, "original") | {"seconds": 1e9}})
+    path = tmp_path / "results.json"
+    path.write_text(path.read_text().replace("1000000000.0", "Infinity"))
+    with pytest.raises(ValueError, match=r"results.json is damaged \(original lacks seconds, or"):
         results.read(tmp_path)
 
 

@@ -167,7 +167,24 @@ def test_a_record_that_lacks_what_was_measured_is_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"grid.jsonl is damaged \(a record has no correct\): take"
     ):
-        read_lines_by(path, "distortion", "correct")
+        read_lines_by(path, "distortion", "correct", is_whole=lambda record: True)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"distortion": "nowhere", "correct": {}},
+        {"distortion": ["fog"], "correct": {}},
+        {"distortion": "clean", "correct": 7},
+        {"distortion": "clean", "correct": {"plain": [[[3, 4]]]}},
+        {"distortion": "clean", "correct": {"plain": [[[3]]], "hashed": [[["x"]]]}},
+    ],
+)
+def test_a_record_of_something_else_is_named(trained, tmp_path, record):
+    config, _ = trained
+    (tmp_path / "grid.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match=r"grid.jsonl is damaged \(record 1 is not one of this r"):
+        robustness.evaluate_networks(config, tmp_path)
 
 
 def test_stopped_grid_goes_on_and_ends_the_same(trained, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from phash_jax.data.dataset import SPLITS, Dataset, Split
 from phash_jax.errors import listed
+from phash_jax.pictures import readable
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
 _THREADS = 4
@@ -21,7 +22,7 @@ _FILTERS = threading.Lock()
 
 
 def load_folder(*, root: str, image_size: int) -> Dataset:
-    """Reads the PNG and JPEG files ``root/<split>/<class>/*``, splits ``train`` and ``test``.
+    r"""Reads the PNG and JPEG files ``root/<split>/<class>/*``, splits ``train`` and ``test``.
 
     The classes are the folders of ``train``, sorted by name; ``test`` must have the same. Files
     are taken in the order of their names; names that do not end in .png, .jpg or .jpeg (upper or
@@ -39,7 +40,8 @@ def load_folder(*, root: str, image_size: int) -> Dataset:
         image_size: side of the images in pixels.
 
     Returns:
-        The dataset, whose ids are paths relative to ``root``.
+        The dataset, whose ids are paths relative to ``root``; bytes that are not UTF-8 are written
+        as ``\xNN``.
 
     Raises:
         FileNotFoundError: a split's folder is missing.
@@ -98,7 +100,7 @@ def _read_split(
         )
         files += found
         labels += [label] * len(found)
-    ids = [path.relative_to(root).as_posix() for path in files]
+    ids = [readable(path.relative_to(root).as_posix()) for path in files]
     images = np.zeros((len(files), image_size, image_size, 3), np.uint8)
     labels = np.array(labels, np.int32)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phash_jax import tables
+from phash_jax.command_line import ended_in_one_line
 from phash_jax.errors import listed
 from phash_jax.report import (
     beside_published,
@@ -308,6 +309,18 @@ def _provenance(runs: Sequence[Run]) -> str:
     )
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(text)
+
+
+def _file_name(text: str) -> str:
+    if not text or Path(text).name != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
+    return text
+
+
 def main() -> None:
     """Makes the report of any workdirs."""
     parser = argparse.ArgumentParser(
@@ -315,22 +328,22 @@ def main() -> None:
     )
     parser.add_argument("workdirs", nargs="+", type=Path, metavar="DIR")
     parser.add_argument(
-        "--output", type=Path, help="folder for the report; without it, tables are printed"
+        "--output", type=_path, help="folder for the report; without it, tables are printed"
     )
-    parser.add_argument("--name", default="report", help="name of the two files, without ending")
-    parser.add_argument("--notes", type=Path, help="your own Markdown, put after the verdicts")
+    parser.add_argument(
+        "--name", type=_file_name, default="report", help="name of the two files, without ending"
+    )
+    parser.add_argument("--notes", type=_path, help="your own Markdown, put after the verdicts")
     arguments = parser.parse_args()
     if not arguments.output and (arguments.notes or arguments.name != "report"):
         parser.error("--name and --notes are for a report in files: add --output")
     if not any(workdir.is_dir() for workdir in arguments.workdirs):
         parser.exit(1, f"error: there is no folder {listed(arguments.workdirs)}\n")
-    try:
+    with ended_in_one_line():
         if not arguments.output:
             print(summary(arguments.workdirs))
             return
         text = write(
             arguments.output, arguments.workdirs, name=arguments.name, notes=arguments.notes
         )
-    except (OSError, ValueError) as error:
-        parser.exit(1, f"error: {error}\n")
-    print(f"{text}\nreport: {arguments.output / (arguments.name + '.html')}")
+        print(f"{text}\nreport: {arguments.output / (arguments.name + '.html')}")
