@@ -32,7 +32,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
         if not isinstance(record["step"], int):
             raise damaged(path, "a step is not a whole number", _UNDAMAGED)
+        for name in sorted(_LOGGED - {"step", "seconds"}):
+            if not _is_per_seed(record[name]) or len(record[name]) != len(record["loss"]):
+                raise damaged(path, f"{name} is not a number for each seed", _UNDAMAGED)
     return records
+
+
+def _is_per_seed(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 def last_step(directory: Path) -> int:

@@ -52,6 +52,7 @@ def read(workdir: Path) -> list[dict[str, Any]]:
     if not all(
         isinstance(start, dict)
         and all(isinstance(start.get(field), str) for field in ("command", "commit"))
+        and isinstance(start.get("versions", {}), dict)
         for start in starts
     ):
         raise damaged(path, "it holds something other than starts", then)

@@ -178,7 +178,8 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
 
 def _wrong_fields(run: dict[str, Any]) -> list[str]:
     """The fields of a run's result that are missing, or not what ``build`` makes."""
-    wrong = [name for name, kind in _FIELDS.items() if not isinstance(run.get(name), kind)]
+    fields = _FIELDS | ({"confusion": dict} if "confusion" in run else {})
+    wrong = [name for name, kind in fields.items() if not isinstance(run.get(name), kind)]
     if wrong:
         return wrong
     if run["published"] not in PUBLISHED:
@@ -190,6 +191,9 @@ def _wrong_fields(run: dict[str, Any]) -> list[str]:
         | run["test_accuracy"]
         | {f"correct of {name}": correct for name, correct in run["test_correct"].items()}
     )
+    shape = (len(run["seeds"]), len(run["class_names"]))
+    if not all(_has_counts(table, shape) for table in run.get("confusion", {}).values()):
+        return ["confusion of every seed"]
     return [
         f"{name} of every seed"
         for name, per_seed in values.items()
@@ -200,3 +204,12 @@ def _wrong_fields(run: dict[str, Any]) -> list[str]:
             for value in per_seed
         )
     ]
+
+
+def _has_counts(table: Any, shape: tuple[int, int]) -> bool:
+    """Whether a confusion has whole numbers for every seed, class and output."""
+    try:
+        counts = np.array(table)
+    except ValueError:
+        return False
+    return counts.ndim == 3 and counts.shape[:2] == shape and counts.dtype.kind == "i"

@@ -141,7 +141,14 @@ def test_mapped_as_one_by_one_and_decided_by_the_key(name):
     assert (other != distorted).any() == (name in RANDOM)
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+# Those of whose floats compilers make other sums, and those with loops.
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gaussian_noise", "defocus_blur", "glass_blur", "zoom_blur", "snow", "fog", "saturate"),
+        *("elastic_transform", "spatter", "swirl", "crystallize"),
+    ],
+)
 def test_compiled_as_step_by_step(name):
     image = at_every_severity(name)[0][0]
     as_one = compiled(name)(keys(1)[0], image, jnp.int32(3))

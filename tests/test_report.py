@@ -517,6 +517,16 @@ def test_whatever_is_damaged_is_named(file, damage, tmp_path):
     assert run.problem in report.summary([tmp_path / "run"])
 
 
+def test_a_config_whose_fields_have_other_types_is_named(tmp_path):
+    make_workdir(tmp_path, "original")
+    fields = json.loads((tmp_path / "config.json").read_text())
+    fields["published"], fields["model"]["conv_layers"] = [], 3.5
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    (run,) = collect([tmp_path])
+    assert "config.json is damaged (it lacks published, model.conv_layers, or" in run.problem
+    assert run.problem in report.summary([tmp_path])
+
+
 def test_runs_not_asked_for_are_not_missing(tmp_path):
     config = load_config("compare")
     config.only = "phash"

@@ -63,6 +63,9 @@ def test_damaged_results_are_named(tmp_path):
         ("train_accuracy", [0.5]),
         ("train_loss", [None, 0.5]),
         ("test_correct", {"clean": 5}),
+        ("confusion", None),
+        ("confusion", {"clean": [[[1, 2], [3]]]}),
+        ("confusion", {"clean": [[[None, 1], [2, 3]]]}),
     ],
 )
 def test_results_of_another_kind_are_named(tmp_path, field, value):
@@ -94,6 +97,12 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
         read_metrics(path)
     path.write_text(json.dumps(whole[0] | {"step": "100"}) + "\n")
     with pytest.raises(ValueError, match=r"damaged \(a step is not a whole number\).*copy"):
+        read_metrics(path)
+    path.write_text(json.dumps(whole[0] | {"loss": [None, 0.5]}) + "\n")
+    with pytest.raises(ValueError, match=r"damaged \(loss is not a number for each seed\).*copy"):
+        read_metrics(path)
+    path.write_text(json.dumps(whole[0] | {"accuracy": [0.5]}) + "\n")
+    with pytest.raises(ValueError, match=r"damaged \(accuracy is not a number for each seed\).*c"):
         read_metrics(path)
     path.write_text('{"step": 1}\n')
     with pytest.raises(ValueError, match=r"damaged \(a line lacks accuracy, .*, seconds\).*copy"):

@@ -15,20 +15,21 @@ from phash_jax.published import FIG_5_5
 from phash_jax.workdir import flatten, stored_config
 
 # What the report reads of a run's config, whatever its version.
-_READ_OF_A_CONFIG = {
-    "data.name",
-    "preprocess",
-    "train.augment",
-    "train.batch_size",
-    "model.activation",
-    "model.batch_norm",
-    "model.conv_features",
-    "model.conv_layers",
-    "model.dense_features",
-    "model.dropout",
-    "model.group_norm",
-    "model.kernel_size",
-    "model.num_outputs",
+_READ_OF_A_CONFIG: dict[str, type | tuple[type, ...]] = {
+    "data.name": str,
+    "preprocess": str,
+    "published": str,
+    "train.augment": str,
+    "train.batch_size": int,
+    "model.activation": str,
+    "model.batch_norm": str,
+    "model.conv_features": int,
+    "model.conv_layers": int,
+    "model.dense_features": list,
+    "model.dropout": (int, float),
+    "model.group_norm": str,
+    "model.kernel_size": int,
+    "model.num_outputs": int,
 }
 _SIGNS_OF_A_START = ("metrics.jsonl", "failure.json", "provenance.json")
 
@@ -176,8 +177,12 @@ def _run_folders(workdir: Path) -> list[tuple[str, Path]]:
 
 def _read_run(name: str, folder: Path) -> Run:
     config, records, starts = fields_of(folder), [], []
-    if lacking := _READ_OF_A_CONFIG - config.keys() if config else ():
-        problem = f"{folder / 'config.json'} is damaged (it lacks {listed(sorted(lacking))})"
+    wrong = [n for n, kind in _READ_OF_A_CONFIG.items() if not isinstance(config.get(n), kind)]
+    if config and wrong:
+        problem = (
+            f"{folder / 'config.json'} is damaged (it lacks {listed(wrong)}, or has it in another "
+            "form)"
+        )
         return Run(name, folder, {}, None, records, starts, problem)
     try:
         if (folder / "config.json").exists():
