@@ -10,7 +10,7 @@ import ml_collections
 
 from phash_jax.checks import names
 from phash_jax.data.dataset import Dataset, fingerprint
-from phash_jax.errors import UserError
+from phash_jax.errors import UserError, listed
 from phash_jax.fields import FREE_FIELDS, LATER_FIELDS, PATHS, is_read
 from phash_jax.json_files import damaged, read_json, write_json
 
@@ -19,6 +19,13 @@ _BEFORE_WORK = {
     *("config.json", "provenance.json", "failure.json", "report.html", "report.md", "dataset.txt")
 }
 _OF_THE_CONFIG = {"examples.png", "images.json", "teacher.json"}
+# What runs write after their config.json; without that, files of these names are somebody else's.
+_WRITTEN_LATER = (
+    *("checkpoints", "metrics.jsonl", "results.json", "report.html", "report.md", "mistakes.png"),
+    *("grid.jsonl", "networks.json", "distortions.png", "unaggregated_results.csv"),
+    *("pictures.json", "catalog.parquet", "unreadable.csv", "warnings.csv", "near_duplicates.csv"),
+    *("near_duplicates.png", "arrays.npz", "hash_study.json", "hash_study.md"),
+)
 
 
 class WorkdirError(UserError):
@@ -184,14 +191,20 @@ def claim(workdir: Path, config: ml_collections.ConfigDict) -> None:
     A folder in which nothing has been made yet, since the run failed early, takes another config.
 
     Raises:
-        WorkdirError: the folder cannot be written, or belongs to a config that differs in what the
-            job reads; the message names the fields and both values.
+        WorkdirError: the folder cannot be written, holds what no run has left there, or belongs to
+            a config that differs in what the job reads; the message names the fields and both
+            values.
     """
     path = workdir / "config.json"
     wanted = config.to_dict()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
+            if others := [name for name in _WRITTEN_LATER if (workdir / name).exists()]:
+                raise WorkdirError(
+                    f"--workdir={workdir} holds {listed(others)}, but no config.json of a run that "
+                    "made them: choose another folder, or restore config.json"
+                )
             write_json(path, wanted)
             return
     except OSError as error:

@@ -182,6 +182,7 @@ def test_a_record_that_lacks_what_was_measured_is_named(tmp_path):
 )
 def test_a_record_of_something_else_is_named(trained, tmp_path, record):
     config, _ = trained
+    claim(tmp_path, config)
     (tmp_path / "grid.jsonl").write_text(json.dumps(record) + "\n")
     with pytest.raises(ValueError, match=r"grid.jsonl is damaged \(record 1 is not one of this r"):
         robustness.evaluate_networks(config, tmp_path)

@@ -95,6 +95,14 @@ def test_the_config_of_something_else_is_left_alone(tmp_path):
     assert theirs.read_text() == '{"precious": 1}'
 
 
+def test_files_that_no_run_left_there_are_left_alone(tmp_path):
+    (tmp_path / "report.md").write_text("precious")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(WorkdirError, match=r"holds checkpoints, report.md, but no config.json of"):
+        claim(tmp_path, load_config("original"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "report.md"]
+
+
 def test_fields_added_later_have_the_values_of_the_default():
     now = flatten(load_config("default").to_dict())
     assert {name: now[name] for name in LATER_FIELDS} == LATER_FIELDS
