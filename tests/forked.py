@@ -42,8 +42,12 @@ def _prepare(output: Path, errors: Path) -> None:
     os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     import jax
 
+    from phash_jax import processes
+
     # All of them compile the same.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    # One that waits for a lost process keeps a core busy.
+    processes._HEARTBEAT_SECONDS = 15
     sys.path.insert(0, str(ROOT))
 
 

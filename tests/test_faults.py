@@ -1,11 +1,14 @@
 """A run is stopped at any moment, in any way, and ends as if it had not been."""
 
 import json
+import os
 import random
 import signal
 import sys
 import time
+from pathlib import Path
 
+import filelock
 import jax
 import numpy as np
 import pytest
@@ -32,12 +35,15 @@ def finish(arguments, output):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, npz):
-    """The workdir of a run that nothing happened to."""
-    workdir = tmp_path_factory.mktemp("whole")
+    """The workdir of a run that nothing happened to, one for all processes of the tests."""
+    own = tmp_path_factory.getbasetemp()
+    workdir = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "whole"
     # How often it is saved makes no difference to what is compared, but takes most of the time.
     once = {"train.checkpoint_every": FIELDS["train.num_steps"]}
-    finish(training(workdir / "run", npz, **once), workdir / "output.txt")
-    return workdir / "run"
+    with filelock.FileLock(f"{workdir}.lock"):
+        if not (workdir / "results.json").exists():
+            finish(training(workdir, npz, **once), Path(f"{workdir}.txt"))
+    return workdir
 
 
 def assert_same_run(workdir, whole):

@@ -210,8 +210,8 @@ def test_training_in_two_processes(tmp_path, npz):
         both[killed].kill()
         killed_at = time.monotonic()
         codes = join_both(both, outputs)
-        # Half a minute until it is noticed, and some more on a busy machine; JAX's own is 100 s.
-        assert time.monotonic() - killed_at < 75
+        # A quarter of a minute until it is noticed, more on a busy machine; JAX's own is 100 s.
+        assert time.monotonic() - killed_at < 60
         assert codes[killed] == -signal.SIGKILL
         assert codes[1 - killed] not in (0, None)
         assert re.search(lost, outputs[1 - killed].read_text())
