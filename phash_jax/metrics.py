@@ -32,7 +32,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             raise damaged(path, f"a line lacks {listed(sorted(lacking))}", _UNDAMAGED)
         if not isinstance(record["step"], int):
             raise damaged(path, "a step is not a whole number", _UNDAMAGED)
-        for name in sorted(_LOGGED - {"step", "seconds"}):
+        for name in ("loss", *sorted(_LOGGED - {"step", "seconds", "loss"})):
             if not _is_per_seed(record[name]) or len(record[name]) != len(record["loss"]):
                 raise damaged(path, f"{name} is not a number for each seed", _UNDAMAGED)
     return records

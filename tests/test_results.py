@@ -98,9 +98,10 @@ def test_metrics_log_drops_what_follows_the_step_it_resumes_from(tmp_path):
     path.write_text(json.dumps(whole[0] | {"step": "100"}) + "\n")
     with pytest.raises(ValueError, match=r"damaged \(a step is not a whole number\).*copy"):
         read_metrics(path)
-    path.write_text(json.dumps(whole[0] | {"loss": [None, 0.5]}) + "\n")
-    with pytest.raises(ValueError, match=r"damaged \(loss is not a number for each seed\).*copy"):
-        read_metrics(path)
+    for loss in ([None, 0.5], None, 0.5):
+        path.write_text(json.dumps(whole[0] | {"loss": loss}) + "\n")
+        with pytest.raises(ValueError, match=r"\(loss is not a number for each seed\).*copy"):
+            read_metrics(path)
     path.write_text(json.dumps(whole[0] | {"accuracy": [0.5]}) + "\n")
     with pytest.raises(ValueError, match=r"damaged \(accuracy is not a number for each seed\).*c"):
         read_metrics(path)
